@@ -1,0 +1,103 @@
+import { createHash } from "node:crypto";
+import { readFileSync, readdirSync } from "node:fs";
+import { join, relative, sep } from "node:path";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { buildSecrets } from "./buildSecrets.ts";
+
+/** An image that this project can build. */
+export interface Build {
+    /** Directory with the Dockerfile, relative to the project. */
+    readonly context: string;
+    /** Stage of the Dockerfile. Defaults to the last. */
+    readonly target?: string;
+    /** Version of the software in it, for the tag. */
+    readonly version: string;
+    /** Starts from nothing instead of the base image. Defaults to false. */
+    readonly fromScratch?: boolean;
+}
+
+/** What the platform runs. */
+export const builds = {
+    seed: { context: "images/seed", version: "1", fromScratch: true },
+    postgres: { context: "images/postgres", version: "17" },
+    minio: { context: "images/minio", version: "2026-02-12" },
+    mlflow: { context: "images/mlflow", target: "server", version: "3.17.2" },
+} satisfies Record<string, Build>;
+
+/** Arguments of `Image`. */
+export interface ImageArgs {
+    /** What to build. */
+    build: Build;
+    /** Reference in a registry (or of an image that the engine has), instead of the build. */
+    reference?: string | undefined;
+    /** Image to start from. Defaults to the one that the Dockerfile pins. */
+    baseImage?: string | undefined;
+}
+
+/**
+ * 12 hexadecimal digits that stand for all that goes into a build: names and bytes of the context's files, and the
+ * settings. Modes are left out: a checkout may not keep them, so the Dockerfiles set them.
+ */
+function contentHash(context: string, ...settings: string[]): string {
+    const hash = createHash("sha256");
+    const files = readdirSync(context, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name))
+        .map((path) => ({ path, name: relative(context, path).split(sep).join("/") }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const { path, name } of files) {
+        const content = readFileSync(path);
+        hash.update(`${name}\0${content.length}\0`).update(content);
+    }
+    for (const setting of settings) {
+        hash.update(`${setting}\0`);
+    }
+    return hash.digest("hex").slice(0, 12);
+}
+
+/** The tag of a build: `mlflow-platform/<name>:<version>-<content hash>`, the same on every machine with the same base. */
+export function buildTag(name: string, build: Build, baseImage?: string): { tag: string; hash: string } {
+    const hash = contentHash(build.context, build.target ?? "", build.fromScratch ? "" : (baseImage ?? ""));
+    return { tag: `mlflow-platform/${name}:${build.version}-${hash}`, hash };
+}
+
+/**
+ * An image on the engine: built from a directory of this project, under a tag that names its content, or taken from a
+ * registry. It is kept when the stack goes: other stacks on the engine share it.
+ */
+export class Image extends pulumi.ComponentResource {
+    /** Reference to run. */
+    public readonly reference: pulumi.Output<string>;
+
+    constructor(name: string, args: ImageArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("mlflow-platform:index:Image", name, {}, opts);
+        this.reference = this.make(name, args).name;
+        this.registerOutputs({ reference: this.reference });
+    }
+
+    private make(name: string, args: ImageArgs): docker.RemoteImage {
+        const options = { parent: this, deleteBeforeReplace: true };
+        if (args.reference !== undefined) {
+            return new docker.RemoteImage(name, { name: args.reference, keepLocally: true }, options);
+        }
+        const { build, baseImage } = args;
+        const { tag, hash } = buildTag(name, build, baseImage);
+        return new docker.RemoteImage(
+            name,
+            {
+                name: tag,
+                build: {
+                    context: build.context,
+                    ...(build.target === undefined ? {} : { target: build.target }),
+                    ...(baseImage === undefined ? {} : { buildArgs: { BASE_IMAGE: baseImage } }),
+                    secrets: buildSecrets,
+                },
+                // The provider does not look into the context.
+                triggers: { hash },
+                keepLocally: true,
+            },
+            { ...options, customTimeouts: { create: "60m" } },
+        );
+    }
+}

@@ -1,0 +1,24 @@
+-- Ownership and privileges inside the database, after roles.sql and like it on every start.
+\set SHOW_CONTEXT never
+\set VERBOSITY terse
+\getenv owner OWNER_USER
+\getenv server SERVER_USER
+SET client_min_messages = warning;
+
+-- Made by a login that had left its group (RESET ROLE), or before it had one.
+SELECT format('REASSIGN OWNED BY %I TO mlflow_platform_owner', rolname)
+FROM pg_roles
+WHERE oid IN (
+    SELECT refobjid FROM pg_shdepend
+    WHERE refclassid = 'pg_authid'::regclass AND deptype = 'o'
+      AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database()))
+  AND rolname NOT IN ('postgres', 'mlflow_platform_owner') \gexec
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC, :"owner", :"server", mlflow_platform_server;
+GRANT USAGE ON SCHEMA public TO mlflow_platform_server;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO mlflow_platform_server;
+GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO mlflow_platform_server;
+ALTER DEFAULT PRIVILEGES FOR ROLE mlflow_platform_owner IN SCHEMA public
+  GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO mlflow_platform_server;
+ALTER DEFAULT PRIVILEGES FOR ROLE mlflow_platform_owner IN SCHEMA public
+  GRANT USAGE, SELECT, UPDATE ON SEQUENCES TO mlflow_platform_server;

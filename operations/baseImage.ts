@@ -1,0 +1,139 @@
+/** The Debian image that builds start from: the pinned official one, or one made from Debian packages. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { execa } from "execa";
+import { writeBuildSecrets } from "../components/buildSecrets.ts";
+import { installPackages } from "./engine.ts";
+import { type Places, projectName } from "./places.ts";
+import type { Say } from "./progress.ts";
+import { UserError } from "./userError.ts";
+
+/** Where the base comes from. */
+export type BaseSource = "registry" | "packages";
+
+/** What builds start from, and why. */
+export interface BasePlan {
+    readonly source: BaseSource | "environment";
+    /** Reference, where it is not the one that the Dockerfiles pin. */
+    readonly reference?: string | undefined;
+    readonly ready: boolean;
+    readonly reason: string;
+}
+
+/** The reference that the Dockerfiles pin. */
+export function pinnedBase(places: Places): string {
+    const dockerfile = readFileSync(join(places.project, "images/postgres/Dockerfile"), "utf8");
+    const reference = /^ARG BASE_IMAGE=(\S+)/m.exec(dockerfile)?.[1];
+    if (reference === undefined) {
+        throw new Error("images/postgres/Dockerfile pins no base image");
+    }
+    return reference;
+}
+
+/** Tag of the base made from packages: its content follows from the script that makes it. */
+export function packagesBase(places: Places): string {
+    const script = readFileSync(join(places.project, "images/debian/build"));
+    const hash = createHash("sha256").update(script).digest("hex").slice(0, 12);
+    return `${projectName}/debian:trixie-${hash}`;
+}
+
+/** Registry of a reference: the part before the first slash if it looks like a host, else Docker Hub's. */
+function registryOf(reference: string): string {
+    const first = reference.split("/")[0] ?? "";
+    return reference.includes("/") && /[.:]/.test(first) ? first : "registry-1.docker.io";
+}
+
+async function registryAnswers(reference: string): Promise<boolean> {
+    try {
+        await fetch(`https://${registryOf(reference)}/v2/`, { method: "HEAD", signal: AbortSignal.timeout(4000) });
+        return true;
+    } catch {
+        return false;
+    }
+}
+
+/** Decides without changing anything. `engine` is false while there is none to ask for its images. */
+export async function planBase(
+    places: Places,
+    env: NodeJS.ProcessEnv,
+    engine: { host: string } | undefined,
+    forced: BaseSource | undefined,
+): Promise<BasePlan> {
+    const given = env.MLFLOW_PLATFORM_BASE_IMAGE;
+    if (given) {
+        return {
+            source: "environment",
+            reference: given,
+            ready: true,
+            reason: `MLFLOW_PLATFORM_BASE_IMAGE names ${given}`,
+        };
+    }
+    const there = async (reference: string) =>
+        engine !== undefined &&
+        (await execa("docker", ["--host", engine.host, "image", "inspect", reference], { reject: false })).exitCode ===
+            0;
+    const pinned = pinnedBase(places);
+    const made = packagesBase(places);
+    if (forced === "registry" || (forced === undefined && (await there(pinned)))) {
+        const reason = forced === undefined ? `the engine has ${pinned}` : "asked for";
+        return { source: "registry", ready: await there(pinned), reason };
+    }
+    if (forced === "packages" || (await there(made))) {
+        const reason = forced === undefined ? `the engine has ${made}` : "asked for";
+        return { source: "packages", reference: made, ready: await there(made), reason };
+    }
+    return (await registryAnswers(pinned))
+        ? { source: "registry", ready: false, reason: `${registryOf(pinned)} answers` }
+        : {
+              source: "packages",
+              reference: made,
+              ready: false,
+              reason: `${registryOf(pinned)} does not answer; it is made from Debian packages (about a minute, 80 MB)`,
+          };
+}
+
+/** Makes the plan true. A base from a registry is pulled by the builds themselves. */
+export async function provideBase(
+    plan: BasePlan,
+    places: Places,
+    variables: Record<string, string>,
+    say: Say,
+): Promise<void> {
+    if (plan.source !== "packages" || plan.ready || plan.reference === undefined) {
+        return;
+    }
+    if ((await execa("sh", ["-c", "command -v mmdebstrap"], { reject: false })).exitCode !== 0) {
+        if (process.getuid?.() !== 0) {
+            throw new UserError(
+                "No image registry answers, and the base image cannot be made from Debian packages: mmdebstrap is missing.",
+                "Install it (sudo apt-get install mmdebstrap), or name a Debian 13 image that the engine can get by " +
+                    "MLFLOW_PLATFORM_BASE_IMAGE.",
+            );
+        }
+        await installPackages(["mmdebstrap"], say);
+    }
+    const { aptSources } = writeBuildSecrets(places.project, process.env);
+    const since = Date.now();
+    const report = setInterval(() => {
+        say(
+            `making the base image from Debian packages, ${Math.round((Date.now() - since) / 1000)} s so far (about 60)`,
+        );
+    }, 10_000);
+    try {
+        say("making the base image from Debian packages (about 60 s)");
+        const result = await execa("bash", [join(places.project, "images/debian/build"), plan.reference], {
+            env: { ...variables, SOURCES_FILE: aptSources },
+            all: true,
+            reject: false,
+        });
+        if (result.exitCode !== 0) {
+            throw new UserError(
+                `The base image could not be made:\n${result.all.split("\n").slice(-10).join("\n")}`,
+                "Check that this host reaches a Debian mirror, or name a Debian 13 image by MLFLOW_PLATFORM_BASE_IMAGE.",
+            );
+        }
+    } finally {
+        clearInterval(report);
+    }
+}

@@ -1,0 +1,61 @@
+// What `npm start` and its siblings run first. Plain JavaScript without dependencies, because in a fresh clone nothing is
+// installed yet: it installs the npm dependencies if the lock file says so, then runs the TypeScript.
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const project = dirname(dirname(fileURLToPath(import.meta.url)));
+
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+    console.error(
+        `Node.js ${process.versions.node} is too old.\n  Install Node.js 20.19 or later (22 is recommended).`,
+    );
+    process.exit(1);
+}
+
+/** Whether node_modules is what package-lock.json describes: npm leaves a copy of the lock file there, last of all. */
+function installed() {
+    const copy = join(project, "node_modules", ".package-lock.json");
+    if (!existsSync(copy)) {
+        return false;
+    }
+    const versions = (file, packages) =>
+        JSON.stringify(
+            Object.entries(JSON.parse(readFileSync(file, "utf8")).packages)
+                .filter(([path, entry]) => path !== "" && packages(path, entry))
+                .map(([path, entry]) => [path, entry.version])
+                .sort(),
+        );
+    // Optional packages are for other platforms; npm leaves them out.
+    const present = (path) => existsSync(join(project, path));
+    return (
+        versions(join(project, "package-lock.json"), (path, entry) => !entry.optional || present(path)) ===
+        versions(copy, () => true)
+    );
+}
+
+if (!installed()) {
+    console.error("Installing npm dependencies (about a minute) …");
+    const { status } = spawnSync("npm", ["ci", "--include=dev", "--no-audit", "--no-fund"], {
+        cwd: project,
+        stdio: ["ignore", "ignore", "inherit"],
+        shell: process.platform === "win32",
+    });
+    if (status !== 0) {
+        console.error("npm ci failed; its messages are above.");
+        process.exit(1);
+    }
+}
+
+const child = spawn(
+    process.execPath,
+    ["--import", "tsx", join(project, "operations", "cli.ts"), ...process.argv.slice(2)],
+    { cwd: project, stdio: "inherit" },
+);
+// The child ends what it runs in order; it has the terminal's signal already, so this one only waits. A signal that was
+// sent to this process alone is handed on.
+process.on("SIGINT", () => {});
+process.on("SIGTERM", () => child.kill("SIGTERM"));
+child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));

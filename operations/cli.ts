@@ -1,0 +1,81 @@
+/** The commands behind `npm start`, `npm stop`, `npm test` and `npm run …`. */
+import { Command, Option } from "commander";
+import { interrupted, watchForInterruption } from "./interruption.ts";
+import { placesOf } from "./places.ts";
+import { pulumi } from "./pulumi.ts";
+import { type StartOptions, start } from "./start.ts";
+import { deleteData, stop } from "./stop.ts";
+import { type TestOptions, test } from "./test.ts";
+import { UserError } from "./userError.ts";
+
+const stackOption = () => new Option("--stack <name>", "the stack").default("dev");
+const toolchainOption = () =>
+    new Option("--toolchain <source>", "where Pulumi's CLI and plugins come from (else: what answers)")
+        .choices(["official", "modules"])
+        .env("MLFLOW_PLATFORM_TOOLCHAIN");
+const baseOption = () =>
+    new Option("--base <source>", "where the base image comes from (else: what answers)")
+        .choices(["registry", "packages"])
+        .env("MLFLOW_PLATFORM_BASE");
+
+const places = placesOf(process.env);
+const program = new Command("npm run");
+program.enablePositionalOptions().showHelpAfterError();
+
+program
+    .command("start")
+    .summary("set up what is missing, bring the platform up, check it")
+    .addOption(stackOption())
+    .addOption(toolchainOption())
+    .addOption(baseOption())
+    .option("--explain", "print what would be used and why, and change nothing")
+    .action((options: StartOptions) => start(options, places, process.env));
+
+program
+    .command("stop")
+    .summary("remove containers and networks, keep data, state and secrets")
+    .addOption(stackOption())
+    .action(({ stack }: { stack: string }) => stop(stack, places, process.env));
+
+program
+    .command("delete-data")
+    .summary("delete a stack with all its data, secrets and state")
+    .argument("<stack>", "the stack's name, spelled out")
+    .action((stack: string) => deleteData(stack, places, process.env));
+
+program
+    .command("pulumi")
+    .summary("Pulumi's CLI with this user's home, backend and passphrase; --env prints them")
+    .argument("[args...]")
+    .allowUnknownOption()
+    .helpOption(false)
+    .passThroughOptions()
+    .action(async (args: string[]) => {
+        process.exitCode = await pulumi(args, places, process.env);
+    });
+
+program
+    .command("test")
+    .summary("set up what is missing, then run every test")
+    .addOption(toolchainOption())
+    .addOption(baseOption())
+    .option("--long", "more rounds of the same")
+    .argument("[filters...]", "names of test files")
+    .action(async (filters: string[], options: TestOptions) => {
+        process.exitCode = await test(filters, options, places, process.env);
+    });
+
+watchForInterruption();
+try {
+    await program.parseAsync();
+} catch (error) {
+    if (interrupted()) {
+        console.error("Interrupted. Nothing is lost: run the same command again to go on.");
+        process.exitCode = 130;
+    } else if (error instanceof UserError) {
+        console.error(`\n${error.message}\n\n${error.cure}`);
+        process.exitCode = 1;
+    } else {
+        throw error;
+    }
+}

@@ -1,0 +1,89 @@
+/** What is on the engine under a stack's labels, and whether it belongs to this user's state of the stack. */
+import type { Deployment } from "@pulumi/pulumi/automation/index.js";
+import { execa } from "execa";
+import { originLabel, projectLabel, stackLabel } from "../components/labels.ts";
+import { projectName } from "./places.ts";
+
+/** A container, volume or network. */
+export interface EngineObject {
+    readonly kind: "container" | "volume" | "network";
+    /** Id of a container or network; a volume has its name only. */
+    readonly id: string;
+    readonly name: string;
+    /** Value of the origin label. */
+    readonly origin: string;
+}
+
+/** A resource in a stack's exported state, as far as it is read here. */
+interface StateResource {
+    readonly type: string;
+    readonly id?: string;
+    readonly outputs?: Readonly<Record<string, unknown>>;
+}
+
+/** The resources of a stack's exported state. */
+export function resourcesOf(deployment: Deployment): readonly StateResource[] {
+    return (deployment.deployment as { resources?: StateResource[] } | undefined)?.resources ?? [];
+}
+
+/** The origin of a state, as its labels have it; undefined before the first update. */
+export function originOf(resources: readonly StateResource[]): string | undefined {
+    return resources.find(({ type }) => type === "random:index/randomId:RandomId")?.outputs?.hex as
+        string | undefined;
+}
+
+/**
+ * Sorts what is on the engine: `foreign` comes from another state; `orphans` come from this one, which lost sight of them
+ * when an update was interrupted.
+ */
+export function sortObjects(
+    objects: readonly EngineObject[],
+    resources: readonly StateResource[],
+): { foreign: EngineObject[]; orphans: EngineObject[] } {
+    const ids = new Set(resources.flatMap(({ id }) => (id === undefined ? [] : [id])));
+    const unknown = objects.filter(({ id }) => !ids.has(id));
+    const origin = originOf(resources);
+    return {
+        foreign: unknown.filter((object) => object.origin !== origin),
+        // A volume is taken over by name with its content, so it is no orphan.
+        orphans: unknown.filter((object) => object.origin === origin && object.kind !== "volume"),
+    };
+}
+
+/** Everything on the engine that carries the stack's labels. `variables` hold DOCKER_HOST. */
+export async function objectsOf(stackName: string, variables: Record<string, string>): Promise<EngineObject[]> {
+    const filters = [`label=${projectLabel}=${projectName}`, `label=${stackLabel}=${stackName}`].flatMap((filter) => [
+        "--filter",
+        filter,
+    ]);
+    const list = async (kind: EngineObject["kind"], args: string[], format: string): Promise<EngineObject[]> => {
+        const { stdout } = await execa("docker", [...args, ...filters, "--format", format], { env: variables });
+        return stdout
+            .split("\n")
+            .filter((line) => line !== "")
+            .map((line) => {
+                const [id = "", name = "", origin = ""] = line.split("\t");
+                return { kind, id, name, origin };
+            });
+    };
+    const label = `{{.Label "${originLabel}"}}`;
+    return [
+        ...(await list("container", ["ps", "--all", "--no-trunc"], `{{.ID}}\t{{.Names}}\t${label}`)),
+        ...(await list("network", ["network", "ls", "--no-trunc"], `{{.ID}}\t{{.Name}}\t${label}`)),
+        ...(await list("volume", ["volume", "ls"], `{{.Name}}\t{{.Name}}\t${label}`)),
+    ];
+}
+
+/** Removes containers, then networks. */
+export async function removeObjects(
+    objects: readonly EngineObject[],
+    variables: Record<string, string>,
+): Promise<void> {
+    const ids = (kind: EngineObject["kind"]) => objects.filter((object) => object.kind === kind).map(({ id }) => id);
+    if (ids("container").length > 0) {
+        await execa("docker", ["rm", "--force", ...ids("container")], { env: variables });
+    }
+    if (ids("network").length > 0) {
+        await execa("docker", ["network", "rm", ...ids("network")], { env: variables });
+    }
+}

@@ -1,0 +1,106 @@
+/** The set-up that every command shares: engine, CLI and plugins, base image, and the variables for all of them. */
+import { createInterface } from "node:readline/promises";
+import { type BasePlan, type BaseSource, planBase, provideBase } from "./baseImage.ts";
+import { type EnginePlan, planEngine, provideEngine } from "./engine.ts";
+import { ended, stopIfInterrupted } from "./interruption.ts";
+import { type Places, makeState } from "./places.ts";
+import type { Step } from "./progress.ts";
+import { type ToolchainPlan, type ToolchainSource, installToolchain, planToolchain } from "./toolchain.ts";
+import { UserError } from "./userError.ts";
+import { pulumiVariables } from "./workspace.ts";
+
+/** What the user can force. */
+export interface Choices {
+    readonly toolchain?: ToolchainSource | undefined;
+    readonly base?: BaseSource | undefined;
+}
+
+/** What would be used, and why. */
+export interface Plan {
+    readonly engine: EnginePlan;
+    readonly toolchain: ToolchainPlan;
+    readonly base: BasePlan;
+}
+
+/** Looks at everything and changes nothing. */
+export async function planPlatform(places: Places, env: NodeJS.ProcessEnv, choices: Choices): Promise<Plan> {
+    const engine = await planEngine(env);
+    const [toolchain, base] = await Promise.all([
+        planToolchain({
+            pulumiHome: places.pulumiHome,
+            env,
+            ...(choices.toolchain === undefined ? {} : { forced: choices.toolchain }),
+        }),
+        planBase(places, env, engine.action === "running" ? engine : undefined, choices.base),
+    ]);
+    return { engine, toolchain, base };
+}
+
+/** Variables for Pulumi and docker under a plan. */
+export function variablesOf(plan: Pick<Plan, "engine" | "base">, places: Places, env: NodeJS.ProcessEnv) {
+    return pulumiVariables(places, env, { dockerHost: plan.engine.host, baseImage: plan.base.reference });
+}
+
+/** Asks before the distribution's engine is installed. No terminal counts as yes. */
+export async function confirmInstallation(plan: Plan): Promise<void> {
+    if (plan.engine.action !== "install" || !process.stdin.isTTY) {
+        return;
+    }
+    const terminal = createInterface({ input: process.stdin, output: process.stdout });
+    const reply = await terminal.question(
+        `${plan.engine.reason}. Install the distribution's (docker.io, about 300 MB) and start it? [Y/n] `,
+    );
+    terminal.close();
+    if (!/^(y(es)?)?$/i.test(reply.trim())) {
+        throw new UserError("Without a Docker engine nothing can run.", "Install one, start it, and run this again.");
+    }
+}
+
+/** The steps that make a plan true. What they find out on the way (a base that can only be asked for now) is in `found`. */
+export function setUpSteps(
+    plan: Plan,
+    places: Places,
+    env: NodeJS.ProcessEnv,
+    choices: Choices,
+    found: { plan: Plan },
+): Step[] {
+    return [
+        {
+            title: "Docker engine",
+            run: async (say) => {
+                makeState(places);
+                await provideEngine(plan.engine, places, say);
+                stopIfInterrupted();
+                return plan.engine.action === "running" ? plan.engine.reason : "started";
+            },
+        },
+        {
+            title: "Pulumi CLI and plugins",
+            run: async (say) => {
+                await installToolchain(plan.toolchain, {
+                    projectDir: places.project,
+                    pulumiHome: places.pulumiHome,
+                    env,
+                    say,
+                    signal: ended,
+                });
+                stopIfInterrupted();
+                return plan.toolchain.reason;
+            },
+        },
+        {
+            title: "Base image",
+            run: async (say) => {
+                // An engine that was only just started may have the image already.
+                const base =
+                    plan.engine.action === "running"
+                        ? plan.base
+                        : await planBase(places, env, plan.engine, choices.base);
+                found.plan = { ...plan, base };
+                await provideBase(base, places, variablesOf(found.plan, places, env), say);
+                stopIfInterrupted();
+                return base.reason;
+            },
+        },
+    ];
+}

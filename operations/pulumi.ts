@@ -1,0 +1,47 @@
+/** `npm run pulumi -- <args>`: Pulumi's CLI with this user's home, backend and passphrase. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { ended } from "./interruption.ts";
+import { type Places, makeState } from "./places.ts";
+import { planPlatform, variablesOf } from "./platform.ts";
+import { installToolchain } from "./toolchain.ts";
+import { cliRoot } from "./workspace.ts";
+
+/** Shell lines that give any `pulumi` command the same variables. */
+export function exportLines(variables: Record<string, string>, path: string): string {
+    const quote = (value: string) => `'${value.replaceAll("'", `'\\''`)}'`;
+    return Object.entries(variables)
+        .map(([name, value]) =>
+            name === "PATH" ? `export PATH=${quote(path)}:"$PATH"` : `export ${name}=${quote(value)}`,
+        )
+        .join("\n");
+}
+
+/** Runs the CLI with the arguments as they are, or prints the variables. Returns the exit code. */
+export async function pulumi(args: readonly string[], places: Places, env: NodeJS.ProcessEnv): Promise<number> {
+    makeState(places);
+    const plan = await planPlatform(places, env, {});
+    const variables = variablesOf(plan, places, env);
+    if (args[0] === "--env") {
+        console.log(exportLines(variables, join(cliRoot(places), "bin")));
+        return 0;
+    }
+    if (!plan.toolchain.ready) {
+        await installToolchain(plan.toolchain, {
+            projectDir: places.project,
+            pulumiHome: places.pulumiHome,
+            env,
+            say: (line) => {
+                console.error(line);
+            },
+            signal: ended,
+        });
+    }
+    const child = spawn(join(cliRoot(places), "bin", "pulumi"), args, {
+        stdio: "inherit",
+        env: { ...env, ...variables },
+    });
+    const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+    return code ?? (signal === null ? 1 : 130);
+}

@@ -1,0 +1,160 @@
+/** What can be known to be wrong before an update changes anything. */
+import { statfsSync } from "node:fs";
+import { type Server, createServer } from "node:net";
+import type { Stack } from "@pulumi/pulumi/automation/index.js";
+import { execa } from "execa";
+import { type Configuration, parseConfiguration, problemText, publishedPorts } from "../config.ts";
+import { type EngineObject, objectsOf, removeObjects, resourcesOf, sortObjects } from "./engineObjects.ts";
+import { projectName } from "./places.ts";
+import type { Say } from "./progress.ts";
+import { UserError } from "./userError.ts";
+
+/** The stack's configuration. Throws a UserError that lists every problem. */
+export async function configurationOf(stack: Stack, variables: Record<string, string>): Promise<Configuration> {
+    const prefix = `${projectName}:`;
+    const all = Object.entries(await stack.getAllConfig()).filter(([name]) => name.startsWith(prefix));
+    const { value, problems } = parseConfiguration({
+        values: Object.fromEntries(all.map(([name, { value: text }]) => [name.slice(prefix.length), text])),
+        secrets: new Set(all.filter(([, entry]) => entry.secret).map(([name]) => name.slice(prefix.length))),
+        baseImage: variables.MLFLOW_PLATFORM_BASE_IMAGE,
+    });
+    if (problems.length > 0) {
+        throw new UserError(
+            problemText(stack.name, problems),
+            "Set what it says with npm run pulumi -- config set <key> <value>, and run this again.",
+        );
+    }
+    return value;
+}
+
+/** The error of objects that another state made. */
+export function foreignObjects(stackName: string, foreign: readonly EngineObject[]): UserError {
+    const containers = foreign.filter(({ kind }) => kind === "container").map(({ name }) => name);
+    const networks = foreign.filter(({ kind }) => kind === "network").map(({ name }) => name);
+    const volumes = foreign.filter(({ kind }) => kind === "volume").map(({ name }) => name);
+    const command = (words: string, names: string[]) => (names.length === 0 ? [] : [`  ${words} ${names.join(" ")}`]);
+    return new UserError(
+        `The engine has objects of stack "${stackName}" that this state did not make (label origin):\n${foreign
+            .map(({ kind, name, origin }) => `  ${kind} ${name}  from ${origin === "" ? "an unknown origin" : origin}`)
+            .join("\n")}`,
+        [
+            "Go on with the state they come from (its user, its XDG_STATE_HOME or PULUMI_BACKEND_URL), or use another name:",
+            "  npm start -- --stack <name>",
+            "Or remove them; with the volumes their data is gone for good:",
+            ...command("docker rm --force", containers),
+            ...command("docker network rm", networks),
+            ...command("docker volume rm", volumes),
+        ].join("\n"),
+    );
+}
+
+/** Stops before another state's objects are touched, and clears what an interrupted update of this state left. */
+export async function settleObjects(stack: Stack, variables: Record<string, string>, say: Say): Promise<void> {
+    const deployment = await stack.exportStack();
+    const { foreign, orphans } = sortObjects(await objectsOf(stack.name, variables), resourcesOf(deployment));
+    if (foreign.length > 0) {
+        throw foreignObjects(stack.name, foreign);
+    }
+    if (orphans.length > 0) {
+        say(`removing what an interrupted update left: ${orphans.map(({ name }) => name).join(", ")}`);
+        await removeObjects(orphans, variables);
+    }
+}
+
+/** Whether the engine is on this host, so that its ports and disk can be looked at from here. */
+function isLocal(variables: Record<string, string>): boolean {
+    return (variables.DOCKER_HOST ?? "unix:").startsWith("unix:");
+}
+
+async function listenError(port: number, host: string): Promise<string | undefined> {
+    const server: Server = createServer();
+    return new Promise((resolve) => {
+        server.once("error", (error: NodeJS.ErrnoException) => {
+            resolve(error.code ?? error.message);
+        });
+        server.listen({ port, host, exclusive: true }, () => {
+            server.close(() => {
+                resolve(undefined);
+            });
+        });
+    });
+}
+
+/** The ports that running containers publish, with the containers' names. */
+async function publishedBy(variables: Record<string, string>): Promise<Map<number, string>> {
+    const { stdout: ids } = await execa("docker", ["ps", "--quiet"], { env: variables });
+    if (ids === "") {
+        return new Map();
+    }
+    const { stdout } = await execa("docker", ["inspect", ...ids.split("\n")], { env: variables });
+    const containers = JSON.parse(stdout) as {
+        Name: string;
+        HostConfig: { PortBindings: Record<string, { HostPort: string }[] | null> | null };
+    }[];
+    return new Map(
+        containers.flatMap(({ Name, HostConfig }) =>
+            Object.values(HostConfig.PortBindings ?? {})
+                .flatMap((bindings) => bindings ?? [])
+                .map(({ HostPort }): [number, string] => [Number(HostPort), Name.replace(/^\//, "")]),
+        ),
+    );
+}
+
+/** Throws a UserError for a published port that something else than this stack has. */
+export async function checkPorts(
+    stackName: string,
+    configuration: Configuration,
+    variables: Record<string, string>,
+): Promise<void> {
+    if (!isLocal(variables)) {
+        return;
+    }
+    const holders = await publishedBy(variables);
+    const taken: string[] = [];
+    for (const [key, port] of Object.entries(publishedPorts(configuration))) {
+        const holder = holders.get(port);
+        if (holder?.startsWith(`${projectName}-${stackName}-`)) {
+            continue;
+        }
+        if (holder === undefined && (await listenError(port, configuration.bindAddress)) !== "EADDRINUSE") {
+            continue;
+        }
+        const by = holder === undefined ? "another program" : `container ${holder}`;
+        taken.push(`  ${key}: port ${port} on ${configuration.bindAddress} is in use by ${by}`);
+    }
+    if (taken.length > 0) {
+        throw new UserError(
+            `Ports are taken:\n${taken.join("\n")}`,
+            "End what has them, or set others:\n" +
+                "  npm run pulumi -- config set mlflowPort 5001\n" +
+                "  npm run pulumi -- config set minioPort 9010\n" +
+                "  npm run pulumi -- config set minioConsoleAddress :9011",
+        );
+    }
+}
+
+/** GiB that the first builds take on the engine's disk, with their caches; and what a finished platform wants to have free. */
+const needed = { builds: 9, running: 1 };
+
+/** Throws a UserError where the engine's disk is too full. */
+export async function checkDisk(builds: boolean, variables: Record<string, string>): Promise<void> {
+    if (!isLocal(variables)) {
+        return;
+    }
+    const { stdout } = await execa("docker", ["info", "--format", "{{.DockerRootDir}}"], { env: variables });
+    let free: number;
+    try {
+        const { bavail, bsize } = statfsSync(stdout.trim());
+        free = (bavail * bsize) / 2 ** 30;
+    } catch {
+        // The directory is the engine's: in a virtual machine, or not for this user to see.
+        return;
+    }
+    const need = builds ? needed.builds : needed.running;
+    if (free < need) {
+        throw new UserError(
+            `The disk of the Docker engine (${stdout.trim()}) has ${free.toFixed(1)} GiB free, and ${need} GiB are needed.`,
+            "Make room: docker system df shows what Docker has, docker builder prune and docker image prune free some of it.",
+        );
+    }
+}

@@ -1,0 +1,174 @@
+/** `npm start`: the whole way from a fresh machine to a running, checked platform. */
+import { execa } from "execa";
+import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
+import { buildTag, builds } from "../components/image.ts";
+import type { Configuration } from "../config.ts";
+import { checkReading, checkRoundTrip } from "./check.ts";
+import { explanation } from "./explain.ts";
+import { ended, interrupted, stopIfInterrupted } from "./interruption.ts";
+import { logTails } from "./logTail.ts";
+import type { Places } from "./places.ts";
+import { type Choices, type Plan, confirmInstallation, planPlatform, setUpSteps, variablesOf } from "./platform.ts";
+import { runSteps, type Say } from "./progress.ts";
+import { checkDisk, checkPorts, configurationOf, settleObjects } from "./stackCheck.ts";
+import { UpdateProgress } from "./updateProgress.ts";
+import { UserError } from "./userError.ts";
+import { openStack, staleLocks } from "./workspace.ts";
+
+/** Options of `npm start`. */
+export interface StartOptions extends Choices {
+    readonly stack: string;
+    readonly explain?: boolean | undefined;
+}
+
+/** About how long each build takes on two cores the first time, in minutes. */
+const buildMinutes: Readonly<Record<string, number>> = { postgres: 1, minio: 6, mlflow: 3 };
+
+/** The builds whose result the engine does not have. */
+async function missingBuilds(
+    host: string | undefined,
+    base: string | undefined,
+    configuration: Partial<Configuration>,
+): Promise<string[]> {
+    const replaced: Readonly<Record<string, string | undefined>> = {
+        postgres: configuration.postgresImage,
+        minio: configuration.minioImage,
+        mlflow: configuration.mlflowImage,
+    };
+    const missing: string[] = [];
+    for (const [name, build] of Object.entries(builds)) {
+        const { tag } = buildTag(name, build, configuration.baseImage ?? base);
+        const there =
+            replaced[name] !== undefined ||
+            (host !== undefined &&
+                (await execa("docker", ["--host", host, "image", "inspect", tag], { reject: false })).exitCode === 0);
+        if (!there) {
+            missing.push(name);
+        }
+    }
+    return missing;
+}
+
+/** Runs `pulumi up --refresh`. Returns the number of resources that changed. */
+async function update(
+    stack: Stack,
+    places: Places,
+    variables: Record<string, string>,
+    say: Say,
+): Promise<{ changes: number; outputs: OutputMap }> {
+    const progress = new UpdateProgress(say, process.stdout.isTTY ? 1 : 30);
+    try {
+        const { outputs } = await stack.up({ refresh: true, onEvent: progress.take, signal: ended, color: "never" });
+        return { changes: progress.changes, outputs };
+    } catch (error) {
+        stopIfInterrupted();
+        const found = progress.errors.length > 0 ? progress.errors.join("\n") : String(error);
+        const logs = await logTails(stack, progress.failed, places, variables);
+        throw new UserError(
+            `pulumi up failed:\n${found}${logs === "" ? "" : `\n${logs}`}`,
+            "Mend what it says and run this again; what is there already is kept.",
+        );
+    } finally {
+        progress.stop();
+    }
+}
+
+/** The table at the end. */
+export function summary(outputs: Readonly<Record<string, unknown>>, stackName: string): string {
+    const flag = stackName === "dev" ? "" : ` --stack ${stackName}`;
+    const uri = String(outputs.trackingUri);
+    const rows = [
+        ["MLflow", uri],
+        ["MinIO console", String(outputs.minioConsoleUrl)],
+        ["Credentials", `npm run --silent pulumi -- stack output --show-secrets${flag}`],
+        ["Client", `export MLFLOW_TRACKING_URI=${uri}`],
+        ["Stop", flag === "" ? "npm stop" : `npm stop --${flag}`],
+    ];
+    return [
+        ...rows.map(([name = "", value = ""]) => `${name.padEnd(14)} ${value}`),
+        "",
+        "In a notebook with mlflow installed:",
+        "",
+        "import mlflow",
+        `mlflow.set_tracking_uri("${uri}")`,
+    ].join("\n");
+}
+
+/** Runs the command. */
+export async function start(options: StartOptions, places: Places, env: NodeJS.ProcessEnv): Promise<void> {
+    const plan = await planPlatform(places, env, options);
+    const engineHost = plan.engine.action === "running" ? plan.engine.host : undefined;
+    if (options.explain) {
+        const toBuild = await missingBuilds(engineHost, plan.base.reference, {});
+        console.log(explanation(plan, places, variablesOf(plan, places, env), toBuild));
+        return;
+    }
+    await confirmInstallation(plan);
+    const found: { plan: Plan } = { plan };
+    await runSteps(setUpSteps(plan, places, env, options, found));
+    const variables = variablesOf(found.plan, places, env);
+
+    let stack: Stack | undefined;
+    let toBuild: string[] = [];
+    await runSteps([
+        {
+            title: `Stack ${options.stack}`,
+            run: async (say) => {
+                stack = await openStack(places, options.stack, variables);
+                if (staleLocks(places, variables.PULUMI_BACKEND_URL ?? "", options.stack)) {
+                    say("removing the lock of an update that was killed");
+                    await stack.cancel();
+                }
+                const configuration = await configurationOf(stack, variables);
+                await settleObjects(stack, variables, say);
+                await checkPorts(options.stack, configuration, variables);
+                toBuild = await missingBuilds(found.plan.engine.host, found.plan.base.reference, configuration);
+                await checkDisk(toBuild.length > 0, variables);
+                stopIfInterrupted();
+                return undefined;
+            },
+        },
+    ]);
+    if (stack === undefined) {
+        throw new Error("no stack was opened");
+    }
+    const opened = stack;
+    const minutes = toBuild.reduce((sum, name) => sum + (buildMinutes[name] ?? 0), 0);
+    if (minutes > 0) {
+        console.log(
+            `Images to build: ${toBuild.join(", ")}. The first time this takes about ${minutes} minutes on 2 cores and 6 GB of ` +
+                "disk, caches included.",
+        );
+    }
+    let result: { changes: number; outputs: OutputMap } | undefined;
+    await runSteps([
+        {
+            title: "pulumi up",
+            run: async (say) => {
+                result = await update(opened, places, variables, say);
+                stopIfInterrupted();
+                return result.changes === 0 ? "nothing to change" : `${result.changes} changes`;
+            },
+        },
+        {
+            title: "Check from outside",
+            run: async (say) => {
+                const platform = { trackingUri: String(result?.outputs.trackingUri?.value) };
+                if (result?.changes === 0) {
+                    await checkReading(platform);
+                    return "it answers";
+                }
+                say("logging a run with an artifact, reading it back, deleting it");
+                await checkRoundTrip(platform);
+                return "a run with an artifact came back";
+            },
+        },
+    ]);
+    if (result === undefined || interrupted()) {
+        throw new Error("interrupted");
+    }
+    const values = Object.fromEntries(
+        Object.entries(result.outputs).map(([name, { value }]) => [name, value as unknown]),
+    );
+    console.log(`\n${summary(values, options.stack)}`);
+}

@@ -1,0 +1,95 @@
+/** What the tests ask the Docker engine. */
+import { execa } from "execa";
+
+/** Runs a docker command; returns its standard output. */
+export async function docker(...args: string[]): Promise<string> {
+    return (await execa("docker", args)).stdout;
+}
+
+/** Lines of a docker command's output. */
+export async function dockerLines(...args: string[]): Promise<string[]> {
+    return (await docker(...args)).split("\n").filter((line) => line !== "");
+}
+
+/** What `docker inspect` says of a container, as far as it is read here. */
+export interface Inspected {
+    readonly Id: string;
+    readonly Name: string;
+    readonly Created: string;
+    readonly Image: string;
+    readonly State: { readonly Status: string; readonly Pid: number; readonly Health?: { readonly Status: string } };
+    readonly Config: {
+        readonly User: string;
+        readonly Env: string[] | null;
+        readonly Healthcheck?: { Test: string[] };
+    };
+    readonly HostConfig: {
+        readonly ReadonlyRootfs: boolean;
+        readonly CapAdd: string[] | null;
+        readonly CapDrop: string[] | null;
+        readonly SecurityOpt: string[] | null;
+        readonly Privileged: boolean;
+        readonly Memory: number;
+        readonly MemorySwap: number;
+        readonly NanoCpus: number;
+        readonly Init: boolean | null;
+        readonly NetworkMode: string;
+        readonly RestartPolicy: { readonly Name: string };
+        readonly LogConfig: { readonly Type: string; readonly Config: Record<string, string> };
+        readonly PortBindings: Record<string, { HostIp: string; HostPort: string }[] | null> | null;
+    };
+}
+
+/** Every container of a stack, running or not. */
+export async function containersOf(stack: string): Promise<Inspected[]> {
+    const ids = await dockerLines("ps", "--all", "--quiet", "--filter", `label=mlflow-platform.stack=${stack}`);
+    return ids.length === 0 ? [] : (JSON.parse(await docker("inspect", ...ids)) as Inspected[]);
+}
+
+/** What tells one container from another that took its place. */
+export async function identities(stack: string): Promise<string[]> {
+    return (await containersOf(stack)).map(({ Name, Id }) => `${Name} ${Id}`).sort();
+}
+
+/** One container of a stack by its resource's name. */
+export async function container(stack: string, name: string): Promise<Inspected> {
+    const [found] = JSON.parse(await docker("inspect", `mlflow-platform-${stack}-${name}`)) as Inspected[];
+    if (found === undefined) {
+        throw new Error(`no container ${name}`);
+    }
+    return found;
+}
+
+/** The long-running containers of every stack. */
+export const services = ["mlflow", "minio", "postgres"] as const;
+
+/** Waits until all services of a stack are healthy. */
+export async function healthy(stack: string, seconds = 180): Promise<void> {
+    const deadline = Date.now() + seconds * 1000;
+    for (;;) {
+        const states = await Promise.all(services.map(async (name) => (await container(stack, name)).State));
+        if (states.every((state) => state.Health?.Status === "healthy" && state.Status === "running")) {
+            return;
+        }
+        if (Date.now() > deadline) {
+            throw new Error(`not healthy: ${JSON.stringify(states)}`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+}
+
+/** Runs SQL as the superuser inside a stack's PostgreSQL; returns the rows, columns separated by `|`. */
+export async function sql(stack: string, statement: string): Promise<string[]> {
+    return dockerLines(
+        "exec",
+        `mlflow-platform-${stack}-postgres`,
+        "psql",
+        "--no-psqlrc",
+        "--tuples-only",
+        "--no-align",
+        "--username=postgres",
+        "--dbname=mlflow",
+        "--command",
+        statement,
+    );
+}

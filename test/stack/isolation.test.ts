@@ -1,0 +1,54 @@
+import { randomBytes } from "node:crypto";
+import { expect, inject, it } from "vitest";
+import { containersOf, docker, dockerLines } from "./engine.ts";
+import { runPython } from "./python.ts";
+
+const platforms = [inject("generated"), inject("planted")];
+
+it("two stacks have no name in common but the images'", async () => {
+    const [first = [], second = []] = await Promise.all(
+        platforms.map(async ({ stack }) => {
+            const filter = `label=mlflow-platform.stack=${stack}`;
+            return [
+                ...(await containersOf(stack)).map(({ Name }) => Name),
+                ...(await dockerLines("volume", "ls", "--filter", filter, "--format", "{{.Name}}")),
+                ...(await dockerLines("network", "ls", "--filter", filter, "--format", "{{.Name}}")),
+            ];
+        }),
+    );
+    expect(first.length).toBe(10 + 8 + 1);
+    expect(second.length).toBe(first.length);
+    expect(first.filter((name) => second.includes(name))).toEqual([]);
+    const images = await Promise.all(
+        platforms.map(async ({ stack }) => [...new Set((await containersOf(stack)).map(({ Image }) => Image))].sort()),
+    );
+    expect(images[0]).toEqual(images[1]);
+});
+
+it("each sees its own data only", async () => {
+    const text = `only here ${randomBytes(4).toString("hex")}`;
+    const [here, there] = platforms;
+    const { runId } = await runPython<{ runId: string }>("log_and_read.py", [here?.trackingUri ?? "", "log", text]);
+    const get = async (uri: string | undefined) =>
+        (await fetch(`${uri ?? ""}/api/2.0/mlflow/runs/get?run_id=${runId}`)).status;
+    expect(await get(here?.trackingUri)).toBe(200);
+    expect(await get(there?.trackingUri)).toBe(404);
+});
+
+it("containers of one stack do not reach the other's", async () => {
+    const [here, there] = platforms;
+    const address = await docker(
+        "inspect",
+        "--format",
+        "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
+        `mlflow-platform-${there?.stack ?? ""}-postgres`,
+    );
+    const probe = `import socket,sys
+try:
+    socket.create_connection((sys.argv[1], 5432), timeout=3); print("reached")
+except OSError: print("not reached")`;
+    const from = (host: string) =>
+        docker("exec", `mlflow-platform-${here?.stack ?? ""}-mlflow`, "python3", "-c", probe, host);
+    expect(await from("postgres")).toBe("reached");
+    expect(await from(address)).toBe("not reached");
+});

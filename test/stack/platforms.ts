@@ -1,0 +1,166 @@
+/**
+ * Two platforms for all stack tests, made by the project's own commands in a fresh copy of the checkout:
+ * `generated` has the default configuration but for its ports; `planted` has a known value for everything secret.
+ */
+import { randomBytes } from "node:crypto";
+import { readFileSync, readdirSync } from "node:fs";
+import { createServer } from "node:net";
+import type { TestProject } from "vitest/node";
+import { Checkout, ending } from "./checkout.ts";
+
+/** One platform. */
+export interface Platform {
+    readonly stack: string;
+    readonly directory: string;
+    readonly stateHome: string;
+    readonly ports: { readonly mlflow: number; readonly s3: number; readonly console: number };
+    readonly trackingUri: string;
+    /** What `npm start` printed when it made the platform. */
+    readonly startOutput: string;
+}
+
+declare module "vitest" {
+    export interface ProvidedContext {
+        generated: Platform;
+        planted: Platform;
+        /** The secret values of `planted`, by key. */
+        plantedSecrets: Record<string, string>;
+        /** Arguments of every process that was seen while `planted` was made. */
+        seenArguments: string[];
+    }
+}
+
+/** Every printable kind of character that a format on the way could trip over. */
+const awkward = "p@:/%#'\"$\\`& +=x";
+
+/** Values that `planted` has in its configuration; secret where the key is. */
+export const plantedValues = {
+    minioRootUser: { value: "planted-root", secret: false },
+    minioRootPassword: { value: `${awkward}root-password`, secret: true },
+    minioAccessKey: { value: "planted-key", secret: false },
+    minioSecretAccessKey: { value: `${awkward}secret-access-key`, secret: true },
+    pgPassword: { value: `${awkward}server-password`, secret: true },
+    pgOwnerPassword: { value: `${awkward}owner-password`, secret: true },
+};
+
+/** TCP ports that nobody listens on now. */
+export async function freePorts(count: number): Promise<number[]> {
+    const servers = await Promise.all(
+        Array.from(
+            { length: count },
+            () =>
+                new Promise<ReturnType<typeof createServer>>((resolve) => {
+                    const server = createServer();
+                    server.listen(0, "127.0.0.1", () => {
+                        resolve(server);
+                    });
+                }),
+        ),
+    );
+    return Promise.all(
+        servers.map(
+            (server) =>
+                new Promise<number>((resolve) => {
+                    const address = server.address();
+                    const port = typeof address === "object" && address !== null ? address.port : 0;
+                    server.close(() => {
+                        resolve(port);
+                    });
+                }),
+        ),
+    );
+}
+
+/** Makes a stack with free ports; it is not up yet. */
+export async function initStack(checkout: Checkout, stack: string): Promise<Platform["ports"]> {
+    const [mlflow = 0, s3 = 0, console = 0] = await freePorts(3);
+    await checkout.ok("pulumi", ["stack", "init", stack]);
+    await checkout.pulumi(stack, "config", "set", "mlflowPort", String(mlflow));
+    await checkout.pulumi(stack, "config", "set", "minioPort", String(s3));
+    await checkout.pulumi(stack, "config", "set", "minioConsoleAddress", `:${console}`);
+    return { mlflow, s3, console };
+}
+
+/** Collects the arguments of all processes on this host until it is stopped. */
+function watchArguments(): { stop: () => string[] } {
+    const seen = new Set<string>();
+    const timer = setInterval(() => {
+        for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+            try {
+                seen.add(readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "));
+            } catch {
+                // It ended in between.
+            }
+        }
+    }, 50);
+    return {
+        stop: () => {
+            clearInterval(timer);
+            return [...seen];
+        },
+    };
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+    const checkout = await Checkout.make();
+    const suffix = randomBytes(2).toString("hex");
+    const made: string[] = [];
+    const teardown = async () => {
+        for (const stack of made) {
+            await checkout.run("delete-data", [stack]);
+        }
+        checkout.remove();
+    };
+    try {
+        const base = { directory: checkout.directory, stateHome: checkout.stateHome };
+        const generated = `generated-${suffix}`;
+        const generatedPorts = await initStack(checkout, generated);
+        made.push(generated);
+        const generatedOutput = await checkout.ok("start", ["--stack", generated]);
+
+        const planted = `planted-${suffix}`;
+        const plantedPorts = await initStack(checkout, planted);
+        made.push(planted);
+        for (const [key, { value, secret }] of Object.entries(plantedValues)) {
+            // By standard input, as a user does who does not want a secret in the shell's history.
+            const child = checkout.spawn(
+                "pulumi",
+                ["config", "set", ...(secret ? ["--secret"] : []), key, "--stack", planted],
+                {},
+                value,
+            );
+            const { code, output } = await ending(child);
+            if (code !== 0) {
+                throw new Error(output);
+            }
+        }
+        const watch = watchArguments();
+        const plantedOutput = await checkout.ok("start", ["--stack", planted]);
+        project.provide("seenArguments", watch.stop());
+        project.provide("plantedSecrets", {
+            ...Object.fromEntries(
+                Object.entries(plantedValues)
+                    .filter(([, { secret }]) => secret)
+                    .map(([key, { value }]) => [key, value]),
+            ),
+        });
+        project.provide("generated", {
+            ...base,
+            stack: generated,
+            ports: generatedPorts,
+            trackingUri: `http://127.0.0.1:${generatedPorts.mlflow}`,
+            startOutput: generatedOutput,
+        });
+        project.provide("planted", {
+            ...base,
+            stack: planted,
+            ports: plantedPorts,
+            trackingUri: `http://127.0.0.1:${plantedPorts.mlflow}`,
+            startOutput: plantedOutput,
+        });
+    } catch (error) {
+        await teardown();
+        throw error;
+    }
+    return teardown;
+}

@@ -1,0 +1,145 @@
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, inject, it } from "vitest";
+import { Checkout } from "./checkout.ts";
+import { containersOf, docker, dockerLines } from "./engine.ts";
+
+const platform = inject("planted");
+const { stack } = platform;
+const checkout = Checkout.at(platform.directory, platform.stateHome);
+
+/** Base64 of a value that stands anywhere in a longer text: three alignments, without the characters that depend on neighbours. */
+function base64Forms(value: string): string[] {
+    return [0, 1, 2].map((shift) => {
+        const encoded = Buffer.from("\0".repeat(shift) + value)
+            .toString("base64")
+            .replace(/=+$/, "");
+        return encoded.slice(shift === 0 ? 0 : shift + 1, -1);
+    });
+}
+
+/** How a value may appear: plain, in JSON, URL-encoded, base64. */
+function forms(value: string): string[] {
+    return [
+        value,
+        JSON.stringify(value).slice(1, -1),
+        encodeURIComponent(value),
+        encodeURIComponent(value).replaceAll("%20", "+"),
+        ...base64Forms(value),
+    ];
+}
+
+/** Names of the secrets that stand in a text. */
+async function leaks(text: string): Promise<string[]> {
+    const outputs = await checkout.outputs(stack);
+    const secrets: Record<string, string> = { ...inject("plantedSecrets"), kekPassphrase: await kekPassphrase() };
+    expect(outputs.minioRootPassword).toBe(secrets.minioRootPassword);
+    return Object.entries(secrets)
+        .filter(([, value]) => forms(value).some((form) => text.includes(form)))
+        .map(([name]) => name);
+}
+
+let kek: string | undefined;
+
+/** The one secret that is always generated, from inside the server. */
+async function kekPassphrase(): Promise<string> {
+    kek ??= await docker("exec", `mlflow-platform-${stack}-mlflow`, "cat", "/run/secrets/platform/kek_passphrase");
+    expect(kek).toMatch(/^[A-Za-z0-9]{32}$/);
+    return kek;
+}
+
+function filesUnder(directory: string): string[] {
+    return readdirSync(directory, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name));
+}
+
+describe("no secret value is", () => {
+    it("missed by the search itself", async () => {
+        const [name = "", value = ""] = Object.entries(inject("plantedSecrets"))[0] ?? [];
+        for (const text of [
+            `x${value}y`,
+            JSON.stringify({ a: value }),
+            `postgresql://u:${encodeURIComponent(value)}@h`,
+            Buffer.from(`ab${value}cd`).toString("base64"),
+            Buffer.from(`abc${value}d`).toString("base64"),
+            Buffer.from(`abcd${value}`).toString("base64"),
+        ]) {
+            expect(await leaks(text)).toEqual([name]);
+        }
+    });
+
+    it("in docker inspect of any container", async () => {
+        const containers = await containersOf(stack);
+        expect(containers.length).toBe(10);
+        expect(await leaks(JSON.stringify(containers))).toEqual([]);
+    });
+
+    it("in the history of any image", async () => {
+        const images = [...new Set((await containersOf(stack)).map(({ Image }) => Image))];
+        expect(images.length).toBe(4);
+        for (const image of images) {
+            expect(await leaks(await docker("history", "--no-trunc", image))).toEqual([]);
+            expect(await leaks(await docker("image", "inspect", image))).toEqual([]);
+        }
+    });
+
+    it("in the arguments of any process while the platform is made", async () => {
+        const seen = inject("seenArguments");
+        // The watch worked: it saw Pulumi, and programs inside containers.
+        expect(seen.some((line) => line.includes("pulumi"))).toBe(true);
+        expect(seen.some((line) => line.includes("mc admin"))).toBe(true);
+        expect(await leaks(seen.join("\n"))).toEqual([]);
+    });
+
+    it("in the log of any container", async () => {
+        let lines = 0;
+        for (const id of await dockerLines(
+            "ps",
+            "--all",
+            "--quiet",
+            "--filter",
+            `label=mlflow-platform.stack=${stack}`,
+        )) {
+            const logs = await docker("logs", id);
+            lines += logs.split("\n").length;
+            expect(await leaks(logs)).toEqual([]);
+        }
+        expect(lines).toBeGreaterThan(10);
+    });
+
+    it("in what npm start printed", async () => {
+        expect(await leaks(platform.startOutput)).toEqual([]);
+    });
+
+    it("in a preview that changes a secret, and not in the one that removes it", async () => {
+        const value = "another-planted-password";
+        await checkout.pulumi(stack, "config", "set", "--secret", "pgPassword", value);
+        try {
+            const preview = await checkout.pulumi(stack, "preview", "--diff");
+            expect(preview).toContain("[secret]");
+            expect(await leaks(preview)).toEqual([]);
+            expect(preview).not.toContain(value);
+        } finally {
+            await checkout.pulumi(
+                stack,
+                "config",
+                "set",
+                "--secret",
+                "pgPassword",
+                inject("plantedSecrets").pgPassword ?? "",
+            );
+        }
+    });
+
+    it("in plain text in the state, its history and its backups, or in the stack's file", async () => {
+        const files = filesUnder(join(platform.stateHome, "mlflow-platform", "backend"));
+        expect(files.some((file) => file.includes("history"))).toBe(true);
+        for (const file of files) {
+            expect(await leaks(readFileSync(file, "utf8")), file).toEqual([]);
+        }
+        expect(await leaks(checkout.read(`Pulumi.${stack}.yaml`))).toEqual([]);
+        expect(await leaks(await checkout.pulumi(stack, "stack", "export"))).toEqual([]);
+        expect(await leaks(await checkout.pulumi(stack, "stack", "output"))).toEqual([]);
+    });
+});

@@ -1,0 +1,255 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+    buildEnvironment,
+    buildSecrets,
+    debianMirrors,
+    trixieSources,
+    writeBuildSecrets,
+} from "../../components/buildSecrets.ts";
+
+const publicMirrors = { archive: "http://deb.debian.org/debian", security: "http://deb.debian.org/debian-security" };
+
+describe("the secrets of a build", () => {
+    it("have the ids of the Dockerfiles, and files relative to the project", () => {
+        expect(buildSecrets).toStrictEqual([
+            { id: "ca", src: "node_modules/.cache/mlflow-platform/ca.crt" },
+            { id: "apt", src: "node_modules/.cache/mlflow-platform/debian.sources" },
+            { id: "build_env", src: "node_modules/.cache/mlflow-platform/build.env" },
+        ]);
+    });
+
+    it("cover every secret that a Dockerfile mounts", () => {
+        const images = join(import.meta.dirname, "../../images");
+        const mounted = readdirSync(images, { recursive: true, encoding: "utf8" })
+            .filter((path) => path.endsWith("Dockerfile"))
+            .flatMap((path) => [...readFileSync(join(images, path), "utf8").matchAll(/type=secret,id=(\w+)/g)])
+            .map(([, id]) => id);
+        expect(new Set(mounted)).toEqual(new Set(buildSecrets.map(({ id }) => id)));
+    });
+});
+
+describe("the environment of a build", () => {
+    const names = [
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "PIP_INDEX_URL",
+        "PIP_EXTRA_INDEX_URL",
+        "UV_DEFAULT_INDEX",
+        "UV_INDEX_URL",
+        "GOPROXY",
+        "GOSUMDB",
+        "GONOSUMDB",
+        "GOPRIVATE",
+    ];
+
+    it.each(names)("has %s", (name) => {
+        expect(buildEnvironment({ [name]: "https://user:word@host/x?y=1&z" })).toBe(
+            `export ${name}='https://user:word@host/x?y=1&z'\n`,
+        );
+    });
+
+    it("has each on a line of its own", () => {
+        expect(buildEnvironment({ GOPROXY: "direct", HTTP_PROXY: "http://proxy:3128" })).toBe(
+            "export HTTP_PROXY='http://proxy:3128'\nexport GOPROXY='direct'\n",
+        );
+    });
+
+    it("has nothing that is unset or empty", () => {
+        expect(buildEnvironment({ GOPROXY: "", HTTP_PROXY: undefined })).toBe("");
+    });
+
+    it("has no other variable of this host", () => {
+        expect(buildEnvironment({ HOME: "/root", AWS_SECRET_ACCESS_KEY: "x", PULUMI_CONFIG_PASSPHRASE: "x" })).toBe("");
+    });
+
+    it("quotes a single quote for a shell", () => {
+        expect(buildEnvironment({ GOPROXY: "it's" })).toBe("export GOPROXY='it'\\''s'\n");
+    });
+
+    it("is read by a shell as the very values, whatever is in them", () => {
+        const value = fc.string({
+            unit: fc.constantFrom(..."'\"\\$`!#&;|<>(){}*?~ \n\tä="),
+            minLength: 1,
+            maxLength: 12,
+        });
+        // A few runs with many values each: every run starts a shell.
+        fc.assert(
+            fc.property(fc.array(value, { minLength: names.length, maxLength: names.length }), (values) => {
+                const env = Object.fromEntries(names.map((name, index) => [name, values[index]]));
+                const script = `${buildEnvironment(env)}exec env -0`;
+                const output = execFileSync("sh", ["-c", script], { env: { PATH: process.env["PATH"] ?? "" } });
+                const read = new Map(
+                    output
+                        .toString()
+                        .split("\0")
+                        .map((line): [string, string] => [
+                            line.slice(0, line.indexOf("=")),
+                            line.slice(line.indexOf("=") + 1),
+                        ]),
+                );
+                expect(names.map((name) => read.get(name))).toEqual(values);
+            }),
+            { numRuns: 20 },
+        );
+    });
+});
+
+describe("a host's Debian mirrors", () => {
+    it.each<[string, string[], { archive: string; security: string }]>([
+        ["none: Debian's public ones", [], publicMirrors],
+        ["empty files", ["", "\n\n# nothing\n"], publicMirrors],
+        [
+            "deb822, as Debian's installer writes it",
+            [
+                "Types: deb deb-src\nURIs: http://ftp.de.debian.org/debian/\nSuites: bookworm bookworm-updates\nComponents: main\n\n" +
+                    "Types: deb\nURIs: http://security.debian.org/debian-security\nSuites: bookworm-security\nComponents: main\n",
+            ],
+            {
+                archive: "http://ftp.de.debian.org/debian/",
+                security: "http://security.debian.org/debian-security",
+            },
+        ],
+        [
+            "deb822 over several files, and with keys in another order",
+            [
+                "Suites: trixie-security\nTypes: deb\nURIs:   https://mirror.corp/debian-security\n",
+                "Suites: trixie\nTypes: deb\nURIs: https://mirror.corp/debian\n",
+            ],
+            { archive: "https://mirror.corp/debian", security: "https://mirror.corp/debian-security" },
+        ],
+        [
+            "one line each",
+            [
+                "deb http://ftp.de.debian.org/debian bookworm main contrib\n" +
+                    "deb-src http://source.debian.org/debian bookworm main\n" +
+                    "deb [signed-by=/usr/share/keyrings/x.gpg arch=amd64] https://mirror.corp/debian-security bookworm-security main\n",
+            ],
+            { archive: "http://ftp.de.debian.org/debian", security: "https://mirror.corp/debian-security" },
+        ],
+        [
+            "one that is commented out",
+            ["# deb http://old.corp/debian bookworm main\n#URIs: http://old.corp/debian\n"],
+            publicMirrors,
+        ],
+        [
+            "a vendor's repository, which is no mirror",
+            [
+                "deb https://deb.nodesource.com/node_20.x nodistro main\n",
+                "Types: deb\nURIs: https://apt.postgresql.org/pub/repos/apt\nSuites: bookworm-pgdg\nComponents: main\n",
+            ],
+            publicMirrors,
+        ],
+        [
+            "files of the host, which a build cannot reach",
+            ["deb file:///srv/debian bookworm main\ndeb cdrom:[Debian]/ bookworm main\n"],
+            publicMirrors,
+        ],
+        [
+            "only the archive",
+            ["deb https://mirror.corp/debian bookworm main\n"],
+            { archive: "https://mirror.corp/debian", security: publicMirrors.security },
+        ],
+        [
+            "suites beside the release, which are no archive",
+            ["deb https://mirror.corp/debian bookworm-updates main\n"],
+            publicMirrors,
+        ],
+        [
+            "two: the first one",
+            ["deb https://one.corp/debian bookworm main\ndeb https://two.corp/debian bookworm main\n"],
+            { archive: "https://one.corp/debian", security: publicMirrors.security },
+        ],
+    ])("%s", (_words, texts, mirrors) => {
+        expect(debianMirrors(texts)).toEqual(mirrors);
+    });
+
+    it("become apt's sources for Debian 13", () => {
+        expect(trixieSources({ archive: "http://a/debian", security: "http://s/debian-security" })).toBe(
+            "Types: deb\n" +
+                "URIs: http://a/debian\n" +
+                "Suites: trixie trixie-updates\n" +
+                "Components: main\n" +
+                "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n" +
+                "\n" +
+                "Types: deb\n" +
+                "URIs: http://s/debian-security\n" +
+                "Suites: trixie-security\n" +
+                "Components: main\n" +
+                "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
+        );
+    });
+
+    it("are found again in the sources made from them", () => {
+        const host = fc.constantFrom("deb.debian.org", "mirror.corp:8080", "10.0.0.1");
+        const mirrors = fc.record({
+            archive: host.map((name) => `http://${name}/debian`),
+            security: host.map((name) => `https://${name}/debian-security`),
+        });
+        fc.assert(
+            fc.property(mirrors, (some) => {
+                expect(debianMirrors([trixieSources(some)])).toEqual(some);
+            }),
+        );
+    });
+});
+
+describe("writing the files", () => {
+    let project: string;
+    beforeEach(() => {
+        project = mkdtempSync(join(tmpdir(), "mlflow-platform-"));
+    });
+    afterEach(() => {
+        rmSync(project, { recursive: true });
+    });
+    const file = (name: string) => join(project, "node_modules/.cache/mlflow-platform", name);
+
+    it("writes all that a build mounts, for their owner alone, and nothing else", () => {
+        const { aptSources } = writeBuildSecrets(project, { GOPROXY: "direct" });
+        expect(readdirSync(file("")).sort()).toEqual(["build.env", "ca.crt", "debian.sources"]);
+        for (const name of readdirSync(file(""))) {
+            expect([name, statSync(file(name)).mode & 0o777]).toEqual([name, 0o600]);
+        }
+        expect(readFileSync(file("build.env"), "utf8")).toBe("export GOPROXY='direct'\n");
+        expect(readFileSync(file("ca.crt"), "utf8")).toContain("BEGIN CERTIFICATE");
+        expect(aptSources).toBe(file("debian.sources"));
+        expect(readFileSync(aptSources, "utf8")).toMatch(/^Suites: trixie trixie-updates$/m);
+    });
+
+    it("takes the certificates of SSL_CERT_FILE", () => {
+        const bundle = join(project, "company.pem");
+        writeFileSync(bundle, "a company's own\n");
+        writeBuildSecrets(project, { SSL_CERT_FILE: bundle });
+        expect(readFileSync(file("ca.crt"), "utf8")).toBe("a company's own\n");
+    });
+
+    it("takes the next ones where SSL_CERT_FILE names none", () => {
+        writeBuildSecrets(project, { SSL_CERT_FILE: join(project, "none.pem") });
+        expect(readFileSync(file("ca.crt"), "utf8")).toContain("BEGIN CERTIFICATE");
+    });
+
+    it("leaves a file alone that has its content already, and replaces one that has not", () => {
+        writeBuildSecrets(project, { GOPROXY: "direct" });
+        for (const name of readdirSync(file(""))) {
+            utimesSync(file(name), 1000, 1000);
+        }
+        writeBuildSecrets(project, { GOPROXY: "https://proxy.corp" });
+        const written = readdirSync(file("")).filter((name) => statSync(file(name)).mtimeMs !== 1_000_000);
+        expect(written).toEqual(["build.env"]);
+        expect(readFileSync(file("build.env"), "utf8")).toBe("export GOPROXY='https://proxy.corp'\n");
+    });
+
+    it("empties a file whose variables are unset again", () => {
+        writeBuildSecrets(project, { GOPROXY: "direct" });
+        writeBuildSecrets(project, {});
+        expect(readFileSync(file("build.env"), "utf8")).toBe("");
+    });
+});

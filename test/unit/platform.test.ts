@@ -1,0 +1,607 @@
+/** index.ts as a whole: everything it registers, what is protected, what is secret, and what a failed job leaves. */
+import { existsSync } from "node:fs";
+import { hostname, userInfo } from "node:os";
+import * as pulumi from "@pulumi/pulumi";
+import { beforeAll, describe, expect, it } from "vitest";
+import { buildTag, builds } from "../../components/image.ts";
+import { JobError } from "../../components/job.ts";
+import { type Program, inDirectoryOfItsOwn, platform } from "./support/platform.ts";
+import {
+    type Recording,
+    type Registration,
+    revealed,
+    textsInSight,
+    valueOf,
+    withFailures,
+} from "./support/recording.ts";
+
+inDirectoryOfItsOwn();
+
+/** The whole platform: resource < parent. */
+const everything = [
+    "docker:Container minio < mlflow-platform:Minio minio",
+    "docker:Container minio-provision < mlflow-platform:Job minio-provision",
+    "docker:Container minio-provision-secrets-seed < mlflow-platform:SecretFiles minio-provision-secrets",
+    "docker:Container minio-secrets-seed < mlflow-platform:SecretFiles minio-secrets",
+    "docker:Container mlflow < mlflow-platform:Mlflow mlflow",
+    "docker:Container mlflow-migrate < mlflow-platform:Job mlflow-migrate",
+    "docker:Container mlflow-migrate-secrets-seed < mlflow-platform:SecretFiles mlflow-migrate-secrets",
+    "docker:Container mlflow-secrets-seed < mlflow-platform:SecretFiles mlflow-secrets",
+    "docker:Container postgres < mlflow-platform:Postgres postgres",
+    "docker:Container postgres-secrets-seed < mlflow-platform:SecretFiles postgres-secrets",
+    "docker:Network backend < mlflow-platform:Network backend",
+    "docker:RemoteImage minio < mlflow-platform:Image minio",
+    "docker:RemoteImage mlflow < mlflow-platform:Image mlflow",
+    "docker:RemoteImage postgres < mlflow-platform:Image postgres",
+    "docker:RemoteImage seed < mlflow-platform:Image seed",
+    "docker:Volume minio-provision-secrets < mlflow-platform:SecretFiles minio-provision-secrets",
+    "docker:Volume minio-secrets < mlflow-platform:SecretFiles minio-secrets",
+    "docker:Volume minio_data < mlflow-platform:Volume minio_data",
+    "docker:Volume mlflow-migrate-secrets < mlflow-platform:SecretFiles mlflow-migrate-secrets",
+    "docker:Volume mlflow-secrets < mlflow-platform:SecretFiles mlflow-secrets",
+    "docker:Volume mlflow-transfers < mlflow-platform:Mlflow mlflow",
+    "docker:Volume postgres-secrets < mlflow-platform:SecretFiles postgres-secrets",
+    "docker:Volume postgres_data < mlflow-platform:Volume postgres_data",
+    "mlflow-platform:GeneratedSecret minio-access-key < stack",
+    "mlflow-platform:GeneratedSecret minio-root-password < stack",
+    "mlflow-platform:GeneratedSecret minio-root-user < stack",
+    "mlflow-platform:GeneratedSecret minio-secret-access-key < stack",
+    "mlflow-platform:GeneratedSecret mlflow-kek-passphrase < stack",
+    "mlflow-platform:GeneratedSecret pg-owner-password < stack",
+    "mlflow-platform:GeneratedSecret pg-password < stack",
+    "mlflow-platform:Image minio < stack",
+    "mlflow-platform:Image mlflow < stack",
+    "mlflow-platform:Image postgres < stack",
+    "mlflow-platform:Image seed < stack",
+    "mlflow-platform:Job minio-provision < mlflow-platform:Minio minio",
+    "mlflow-platform:Job mlflow-migrate < mlflow-platform:Mlflow mlflow",
+    "mlflow-platform:Minio minio < stack",
+    "mlflow-platform:Mlflow mlflow < stack",
+    "mlflow-platform:Network backend < stack",
+    "mlflow-platform:Origin origin < stack",
+    "mlflow-platform:Postgres postgres < stack",
+    "mlflow-platform:SecretFiles minio-provision-secrets < mlflow-platform:Minio minio",
+    "mlflow-platform:SecretFiles minio-secrets < mlflow-platform:Minio minio",
+    "mlflow-platform:SecretFiles mlflow-migrate-secrets < mlflow-platform:Mlflow mlflow",
+    "mlflow-platform:SecretFiles mlflow-secrets < mlflow-platform:Mlflow mlflow",
+    "mlflow-platform:SecretFiles postgres-secrets < mlflow-platform:Postgres postgres",
+    "mlflow-platform:Volume minio_data < stack",
+    "mlflow-platform:Volume postgres_data < stack",
+    "random:RandomId origin < mlflow-platform:Origin origin",
+    "random:RandomPassword minio-access-key < mlflow-platform:GeneratedSecret minio-access-key",
+    "random:RandomPassword minio-root-password < mlflow-platform:GeneratedSecret minio-root-password",
+    "random:RandomPassword minio-root-user < mlflow-platform:GeneratedSecret minio-root-user",
+    "random:RandomPassword minio-secret-access-key < mlflow-platform:GeneratedSecret minio-secret-access-key",
+    "random:RandomPassword mlflow-kek-passphrase < mlflow-platform:GeneratedSecret mlflow-kek-passphrase",
+    "random:RandomPassword pg-owner-password < mlflow-platform:GeneratedSecret pg-owner-password",
+    "random:RandomPassword pg-password < mlflow-platform:GeneratedSecret pg-password",
+];
+const tree = ({ registrations }: Recording<unknown>) =>
+    registrations.map(({ key, parent }) => `${key} < ${parent ?? "stack"}`).sort();
+
+const services = ["minio", "mlflow", "postgres"];
+const jobs = ["minio-provision", "mlflow-migrate"];
+const seeds = [
+    "minio-provision-secrets-seed",
+    "minio-secrets-seed",
+    "mlflow-migrate-secrets-seed",
+    "mlflow-secrets-seed",
+    "postgres-secrets-seed",
+];
+
+const containersOf = ({ registrations }: Recording<unknown>) =>
+    registrations.filter(({ type }) => type === "docker:index/container:Container");
+const named = (recording: Recording<unknown>, names: readonly string[]) =>
+    names.map((name) => recording.get(`docker:Container ${name}`));
+
+describe("with the default configuration", () => {
+    let made: Recording<Program>;
+    beforeAll(async () => {
+        made = await platform();
+    });
+
+    it("registers exactly this", () => {
+        expect(tree(made)).toEqual(everything);
+    });
+
+    it("gives every resource a URN of its own", () => {
+        const urns = made.registrations.map(({ urn }) => urn);
+        expect(new Set(urns).size).toBe(urns.length);
+    });
+
+    it("has type tokens under which states find their resources again", () => {
+        expect([...new Set(made.registrations.map(({ type }) => type))].sort()).toEqual([
+            "docker:index/container:Container",
+            "docker:index/network:Network",
+            "docker:index/remoteImage:RemoteImage",
+            "docker:index/volume:Volume",
+            "mlflow-platform:index:GeneratedSecret",
+            "mlflow-platform:index:Image",
+            "mlflow-platform:index:Job",
+            "mlflow-platform:index:Minio",
+            "mlflow-platform:index:Mlflow",
+            "mlflow-platform:index:Network",
+            "mlflow-platform:index:Origin",
+            "mlflow-platform:index:Postgres",
+            "mlflow-platform:index:SecretFiles",
+            "mlflow-platform:index:Volume",
+            "random:index/randomId:RandomId",
+            "random:index/randomPassword:RandomPassword",
+        ]);
+    });
+
+    it("protects the data, the generated secrets and the origin, and nothing that stopping must remove", () => {
+        const kept = made.registrations.filter(({ options }) => options.protect).map(({ key }) => key);
+        expect(kept.sort()).toEqual([
+            "docker:Volume minio_data",
+            "docker:Volume postgres_data",
+            "random:RandomId origin",
+            "random:RandomPassword minio-access-key",
+            "random:RandomPassword minio-root-password",
+            "random:RandomPassword minio-root-user",
+            "random:RandomPassword minio-secret-access-key",
+            "random:RandomPassword mlflow-kek-passphrase",
+            "random:RandomPassword pg-owner-password",
+            "random:RandomPassword pg-password",
+        ]);
+    });
+
+    it("leaves nothing behind on the engine that it does not protect", () => {
+        expect(made.registrations.filter(({ options }) => options.retainOnDelete)).toEqual([]);
+    });
+
+    it("keeps what is protected from depending on what stopping removes", () => {
+        for (const { key, options } of made.registrations.filter((each) => each.options.protect)) {
+            const removed = (options.dependencies ?? []).filter((other) => !made.get(other).options.protect);
+            expect([key, removed]).toEqual([key, []]);
+        }
+    });
+
+    it("deletes before it replaces whatever has a name or a port on the engine and may be replaced", () => {
+        const engine = made.registrations.filter(({ type }) => type.startsWith("docker:"));
+        const others = engine.filter(({ options }) => !options.deleteBeforeReplace).map(({ key }) => key);
+        expect(others.sort()).toEqual(["docker:Volume minio_data", "docker:Volume postgres_data"]);
+    });
+
+    it("labels every container, volume and network with project, stack and origin", () => {
+        const onEngine = made.registrations.filter(({ type }) => /^docker:.*:(Container|Volume|Network)$/.test(type));
+        expect(onEngine).toHaveLength(19);
+        for (const { key, inputs } of onEngine) {
+            expect([key, inputs["labels"]]).toEqual([
+                key,
+                expect.arrayContaining([
+                    { label: "mlflow-platform.project", value: "mlflow-platform" },
+                    { label: "mlflow-platform.stack", value: "test" },
+                    { label: "mlflow-platform.origin", value: "ana@laptop-0badcafe" },
+                ]),
+            ]);
+        }
+    });
+
+    it("names the maker of the stack", () => {
+        expect(made.get("random:RandomId origin").inputs["prefix"]).toBe(`${userInfo().username}@${hostname()}-`);
+    });
+
+    it("leaves every name on the engine to autonaming, so that stacks live side by side", () => {
+        const names = made.registrations
+            .filter(({ type }) => /^docker:.*:(Container|Volume|Network)$/.test(type))
+            .filter(({ inputs }) => "name" in inputs);
+        expect(names).toEqual([]);
+    });
+
+    it("runs what it builds", () => {
+        const tag = (name: keyof typeof builds) => buildTag(name, builds[name]).tag;
+        const images = Object.fromEntries(containersOf(made).map(({ name, inputs }) => [name, inputs["image"]]));
+        expect(images).toEqual({
+            postgres: tag("postgres"),
+            minio: tag("minio"),
+            "minio-provision": tag("minio"),
+            mlflow: tag("mlflow"),
+            "mlflow-migrate": tag("mlflow"),
+            ...Object.fromEntries(seeds.map((name) => [name, tag("seed")])),
+        });
+    });
+
+    it("has written the files that its builds mount", () => {
+        const secrets = (made.get("docker:RemoteImage mlflow").inputs["build"] as { secrets: { src: string }[] })
+            .secrets;
+        expect(secrets.map(({ src }) => existsSync(src))).toEqual([true, true, true]);
+    });
+
+    it("mounts each volume where it belongs, and credentials read-only", () => {
+        const mounts = containersOf(made).flatMap(({ name, inputs }) =>
+            (inputs["volumes"] as { volumeName: string; containerPath: string; readOnly: boolean }[]).map(
+                ({ volumeName, containerPath, readOnly }) =>
+                    `${name}: ${volumeName.replace("mlflow-platform-test-", "")} at ${containerPath}${readOnly ? " (ro)" : ""}`,
+            ),
+        );
+        expect(mounts.sort()).toEqual([
+            "minio-provision-secrets-seed: minio-provision-secrets at /run/secrets/platform",
+            "minio-provision: minio-provision-secrets at /run/secrets/platform (ro)",
+            "minio-secrets-seed: minio-secrets at /run/secrets/platform",
+            "minio: minio-secrets at /run/secrets/platform (ro)",
+            "minio: minio_data at /data",
+            "mlflow-migrate-secrets-seed: mlflow-migrate-secrets at /run/secrets/platform",
+            "mlflow-migrate: mlflow-migrate-secrets at /run/secrets/platform (ro)",
+            "mlflow-secrets-seed: mlflow-secrets at /run/secrets/platform",
+            "mlflow: mlflow-secrets at /run/secrets/platform (ro)",
+            "mlflow: mlflow-transfers at /var/lib/mlflow/tmp",
+            "postgres-secrets-seed: postgres-secrets at /run/secrets/platform",
+            "postgres: postgres-secrets at /run/secrets/platform (ro)",
+            "postgres: postgres_data at /var/lib/postgresql",
+        ]);
+    });
+
+    it("publishes three ports, all on loopback", () => {
+        const published = containersOf(made).flatMap(({ name, inputs }) =>
+            ((inputs["ports"] ?? []) as { ip: string; external: number; internal: number }[]).map(
+                ({ ip, external, internal }) => `${name} ${ip}:${external}->${internal}`,
+            ),
+        );
+        expect(published.sort()).toEqual([
+            "minio 127.0.0.1:9000->9000",
+            "minio 127.0.0.1:9001->9001",
+            "mlflow 127.0.0.1:5000->5000",
+        ]);
+    });
+
+    it("starts things in this order", () => {
+        const direct = (name: string) =>
+            (made.get(`docker:Container ${name}`).options.dependencies ?? [])
+                .filter((key) => key.startsWith("docker:Container "))
+                .map((key) => key.replace("docker:Container ", ""));
+        expect(Object.fromEntries([...services, ...jobs].map((name) => [name, direct(name)]))).toEqual({
+            postgres: ["postgres-secrets-seed"],
+            minio: ["minio-secrets-seed"],
+            "minio-provision": ["minio", "minio-provision-secrets-seed"],
+            "mlflow-migrate": ["mlflow-migrate-secrets-seed", "postgres"],
+            mlflow: ["minio", "minio-provision", "mlflow-migrate", "mlflow-secrets-seed", "postgres"],
+        });
+    });
+});
+
+describe("hardening holds for every container there is", () => {
+    let made: Recording<Program>;
+    beforeAll(async () => {
+        made = await platform();
+    });
+
+    it("each is a service, a job or a seed", () => {
+        expect(
+            containersOf(made)
+                .map(({ name }) => name)
+                .sort(),
+        ).toEqual([...services, ...jobs, ...seeds].sort());
+    });
+
+    it.each<[string, readonly string[], (inputs: Registration["inputs"]) => boolean]>([
+        ["not root", [...services, ...jobs], ({ user }) => /^[1-9]\d*:[1-9]\d*$/.test(String(user))],
+        ["a read-only root", [...services, ...jobs], ({ readOnly }) => readOnly === true],
+        [
+            "no capability at all",
+            [...services, ...jobs, ...seeds],
+            ({ capabilities }) => JSON.stringify(capabilities) === '{"adds":[],"drops":["ALL"]}',
+        ],
+        [
+            "no new privileges",
+            [...services, ...jobs, ...seeds],
+            ({ securityOpts }) => JSON.stringify(securityOpts) === '["no-new-privileges"]',
+        ],
+        ["an init", [...services, ...jobs], ({ init }) => init === true],
+        [
+            "memory without swap",
+            [...services, ...jobs],
+            ({ memory, memorySwap }) => Number(memory) > 0 && memory === memorySwap,
+        ],
+        ["a CPU limit", [...services, ...jobs], ({ cpus }) => Number(cpus) > 0],
+        ["a health check", services, ({ healthcheck }) => healthcheck !== undefined],
+        ["a wait for health", services, ({ wait, waitTimeout }) => wait === true && Number(waitTimeout) > 0],
+        ["a restart policy", services, ({ restart }) => restart === "unless-stopped"],
+        [
+            "grace",
+            services,
+            ({ destroyGraceSeconds, stopTimeout }) =>
+                Number(destroyGraceSeconds) > 0 && stopTimeout === destroyGraceSeconds,
+        ],
+        [
+            "no network",
+            seeds,
+            ({ networkMode, networksAdvanced }) => networkMode === "none" && networksAdvanced === undefined,
+        ],
+        ["no start", seeds, ({ start }) => start === false],
+        [
+            "bounded logs",
+            [...services, ...jobs, ...seeds],
+            ({ logOpts }) => JSON.stringify(logOpts) === '{"max-file":"3","max-size":"10m"}',
+        ],
+        [
+            "no executable temporary file",
+            [...services, ...jobs],
+            ({ tmpfs }) =>
+                Object.values(tmpfs as object).every((options) =>
+                    String(options).startsWith("rw,noexec,nosuid,nodev,"),
+                ),
+        ],
+    ])("%s", (_rule, names, holds) => {
+        expect(
+            named(made, names)
+                .filter(({ inputs }) => !holds(inputs))
+                .map(({ name }) => name),
+        ).toEqual([]);
+    });
+
+    it("none is privileged, none shares the host's namespaces or devices", () => {
+        for (const { name, inputs } of containersOf(made)) {
+            const taken = ["privileged", "pidMode", "ipcMode", "usernsMode", "devices", "gpus", "hosts"].filter(
+                (key) => key in inputs,
+            );
+            expect([name, taken]).toEqual([name, []]);
+        }
+    });
+
+    it("each is replaced when it never became healthy, and with whatever the provider would silently not change", () => {
+        for (const { name, options } of containersOf(made)) {
+            expect([name, options.replaceOnChanges]).toEqual([name, ["healthcheck", "tmpfs", "init", "#initerror"]]);
+        }
+    });
+});
+
+describe("credentials", () => {
+    /** Every value that must not be seen, each unlike any other text of the program. */
+    const planted = {
+        minioRootUser: "plantedRootUser",
+        minioRootPassword: "planted root/password+%",
+        minioAccessKey: "plantedAccessKey",
+        minioSecretAccessKey: "planted:secret\\access=key",
+        pgOwnerPassword: "planted@owner:password",
+        pgPassword: "planted#server?password",
+    };
+    const generated = [
+        "minio-root-user",
+        "minio-root-password",
+        "minio-access-key",
+        "minio-secret-access-key",
+        "pg-owner-password",
+        "pg-password",
+        "mlflow-kek-passphrase",
+    ].map((name) => `generated ${name}`);
+
+    /** The forms in which a value could stand in another text. */
+    const forms = (value: string) => [
+        value,
+        encodeURIComponent(value),
+        value.replace(/[\\:]/g, "\\$&"),
+        Buffer.from(value).toString("base64"),
+    ];
+    const found = (texts: readonly string[], values: readonly string[]) =>
+        values.filter((value) => texts.some((text) => forms(value).some((form) => text.includes(form))));
+
+    let configured: Recording<Program>;
+    let byDefault: Recording<Program>;
+    beforeAll(async () => {
+        configured = await platform(planted);
+        byDefault = await platform();
+    });
+    const cases = () =>
+        [
+            [configured, [...Object.values(planted), "generated mlflow-kek-passphrase"]],
+            [byDefault, generated],
+        ] as const;
+
+    it("all reach the containers as files: the search below does find them where they are", () => {
+        for (const [made, values] of cases()) {
+            const uploads = named(made, seeds).flatMap(({ inputs }) => textsInSight(revealed(inputs["uploads"])));
+            expect(found(uploads, values)).toEqual(values);
+        }
+    });
+
+    it("are in no input in plain text", () => {
+        for (const [made, values] of cases()) {
+            for (const { key, inputs } of made.registrations) {
+                expect([key, found(textsInSight(inputs), values)]).toEqual([key, []]);
+            }
+        }
+    });
+
+    it("are in a seed's files only: in no environment, argument, label, health check or image, secret or not", () => {
+        for (const [made, values] of cases()) {
+            for (const { key, inputs } of made.registrations) {
+                const { uploads: _files, ...rest } = inputs;
+                expect([key, found(textsInSight(revealed(rest)), values)]).toEqual([key, []]);
+            }
+        }
+    });
+
+    it("are in no option of a resource", () => {
+        for (const [made, values] of cases()) {
+            for (const { key, options } of made.registrations) {
+                expect([key, found(textsInSight(revealed(options)), values)]).toEqual([key, []]);
+            }
+        }
+    });
+
+    it("go to those alone who need them", () => {
+        const filesOf = (seed: string) =>
+            found(textsInSight(revealed(configured.get(`docker:Container ${seed}`).inputs["uploads"])), [
+                ...Object.values(planted),
+                "generated mlflow-kek-passphrase",
+            ]);
+        expect(Object.fromEntries(seeds.map((seed) => [seed, filesOf(seed)]))).toEqual({
+            "postgres-secrets-seed": [planted.pgOwnerPassword, planted.pgPassword],
+            "minio-secrets-seed": [planted.minioRootUser, planted.minioRootPassword],
+            "minio-provision-secrets-seed": [
+                planted.minioRootUser,
+                planted.minioRootPassword,
+                planted.minioAccessKey,
+                planted.minioSecretAccessKey,
+            ],
+            "mlflow-migrate-secrets-seed": [planted.pgOwnerPassword],
+            "mlflow-secrets-seed": [
+                planted.minioAccessKey,
+                planted.minioSecretAccessKey,
+                planted.pgPassword,
+                "generated mlflow-kek-passphrase",
+            ],
+        });
+    });
+
+    it("a value in configuration wins, and the generated one stays declared", () => {
+        expect(tree(configured)).toEqual(everything);
+        expect(
+            found(
+                named(configured, seeds).flatMap(({ inputs }) => textsInSight(revealed(inputs["uploads"]))),
+                generated,
+            ),
+        ).toEqual(["generated mlflow-kek-passphrase"]);
+    });
+});
+
+describe("outputs", () => {
+    const outputsOf = async ({ result }: Recording<Program>) => {
+        const named = Object.entries(result as unknown as Record<string, unknown>);
+        const settled = await Promise.all(
+            named.map(async ([name, output]) => {
+                const whole = pulumi.output(output) as pulumi.Output<unknown>;
+                return [name, { value: await valueOf(whole), secret: await pulumi.isSecret(whole) }] as const;
+            }),
+        );
+        return Object.fromEntries(settled);
+    };
+    const plain = (value: unknown) => ({ value, secret: false });
+    const hidden = (value: unknown) => ({ value, secret: true });
+
+    it("are these, and secret where they are", async () => {
+        expect(await outputsOf(await platform())).toEqual({
+            trackingUri: plain("http://127.0.0.1:5000"),
+            minioEndpoint: plain("http://127.0.0.1:9000"),
+            minioConsoleUrl: plain("http://127.0.0.1:9001"),
+            bucketName: plain("mlflow"),
+            pgUri: hidden("postgresql://mlflow:generated%20pg-password@postgres:5432/mlflow"),
+            minioRootUser: hidden("generated minio-root-user"),
+            minioRootPassword: hidden("generated minio-root-password"),
+            clientEnv: hidden({ MLFLOW_TRACKING_URI: "http://127.0.0.1:5000" }),
+            modelServerUrls: plain({}),
+            jobs: plain({
+                "minio-provision": { exitCode: 0, attempt: 1 },
+                "mlflow-migrate": { exitCode: 0, attempt: 1 },
+            }),
+        });
+    });
+
+    it("follow the configuration", async () => {
+        const outputs = await outputsOf(
+            await platform({
+                bindAddress: "127.0.0.2",
+                mlflowPort: "5001",
+                minioPort: "9010",
+                minioConsoleAddress: ":9011",
+                mlflowBucketName: "artifacts",
+                pgUser: "ana",
+                pgPassword: "p/w",
+                pgPort: "5433",
+                pgDatabase: "tracking",
+                minioRootUser: "admin",
+                minioRootPassword: "long enough",
+            }),
+        );
+        expect(outputs).toMatchObject({
+            trackingUri: plain("http://127.0.0.2:5001"),
+            minioEndpoint: plain("http://127.0.0.2:9010"),
+            minioConsoleUrl: plain("http://127.0.0.2:9011"),
+            bucketName: plain("artifacts"),
+            pgUri: hidden("postgresql://ana:p%2Fw@postgres:5433/tracking"),
+            minioRootUser: hidden("admin"),
+            minioRootPassword: hidden("long enough"),
+            clientEnv: hidden({ MLFLOW_TRACKING_URI: "http://127.0.0.2:5001" }),
+        });
+    });
+
+    describe("after a job failed", () => {
+        const failingJob = (name: string) =>
+            withFailures(async () => {
+                const made = await platform(
+                    {},
+                    { outputs: { [`docker:Container ${name}`]: { exitCode: 7, containerLogs: "no luck" } } },
+                );
+                return { made, outputs: await outputsOf(made) };
+            });
+
+        it("are recorded all the same, but for those that depend on it: the provisioning", async () => {
+            const { result, failures } = await failingJob("minio-provision");
+            expect(result.outputs).toMatchObject({
+                minioEndpoint: plain("http://127.0.0.1:9000"),
+                pgUri: hidden("postgresql://mlflow:generated%20pg-password@postgres:5432/mlflow"),
+                minioRootPassword: hidden("generated minio-root-password"),
+                jobs: plain({
+                    "minio-provision": { exitCode: 7, attempt: 1 },
+                    "mlflow-migrate": { exitCode: 0, attempt: 1 },
+                }),
+            });
+            expect(result.outputs["bucketName"]?.value).toBeUndefined();
+            expect(result.outputs["trackingUri"]?.value).toBeUndefined();
+            expect(result.outputs["clientEnv"]?.value).toBeUndefined();
+            expect(result.made.registrations.map(({ key }) => key)).not.toContain("docker:Container mlflow");
+            expect(failures.length).toBeGreaterThan(0);
+            for (const failure of failures) {
+                expect(failure).toBeInstanceOf(JobError);
+                expect((failure as Error).message).toBe(
+                    "job minio-provision ended with exit code 7; it runs again with the next update. Its output:\nno luck",
+                );
+            }
+        });
+
+        it("are recorded all the same, but for those that depend on it: the migration", async () => {
+            const { result, failures } = await failingJob("mlflow-migrate");
+            expect(result.outputs).toMatchObject({
+                bucketName: plain("mlflow"),
+                jobs: plain({
+                    "minio-provision": { exitCode: 0, attempt: 1 },
+                    "mlflow-migrate": { exitCode: 7, attempt: 1 },
+                }),
+            });
+            expect(result.outputs["trackingUri"]?.value).toBeUndefined();
+            expect(result.made.registrations.map(({ key }) => key)).not.toContain("docker:Container mlflow");
+            expect(new Set(failures.map((failure) => (failure as Error).message))).toEqual(
+                new Set([
+                    "job mlflow-migrate ended with exit code 7; it runs again with the next update. Its output:\nno luck",
+                ]),
+            );
+        });
+
+        it("make the next update run the failed job again, and only that", async () => {
+            const { result } = await failingJob("minio-provision");
+            const lastOutputs = { jobs: result.outputs["jobs"]?.value };
+            const next = await platform({}, { lastOutputs });
+            expect(
+                Object.fromEntries(
+                    jobs.map((name) => [name, next.get(`docker:Container ${name}`).options.replacementTrigger]),
+                ),
+            ).toEqual({
+                "minio-provision": 2,
+                "mlflow-migrate": 1,
+            });
+            // And then the same for ever.
+            const after = await platform({}, { lastOutputs: { jobs: (await outputsOf(next))["jobs"]?.value } });
+            expect(after.get("docker:Container minio-provision").options.replacementTrigger).toBe(2);
+            expect(await outputsOf(after)).toEqual(await outputsOf(next));
+        });
+    });
+});
+
+describe("a configuration with problems", () => {
+    it("registers nothing", async () => {
+        const before = await platform({ mlflowPort: "x", pgHost: "db" }).catch((error: unknown) => error);
+        expect(pulumi.RunError.isInstance(before)).toBe(true);
+        expect((before as Error).message.split("\n")).toHaveLength(3);
+        const { getMonitor } = pulumi.runtime as unknown as {
+            getMonitor: () => { getRegisteredResources: () => Map<string, unknown> };
+        };
+        expect([...getMonitor().getRegisteredResources().keys()]).toEqual([]);
+    });
+});
+
+describe("a plan without an engine", () => {
+    it("registers the same", async () => {
+        expect(tree(await platform({}, { preview: true }))).toEqual(everything);
+    });
+});

@@ -1,0 +1,48 @@
+/** The whole program, run against the mock monitor in a directory of its own, so that it writes nothing into the project. */
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { afterAll, beforeAll, vi } from "vitest";
+import { keys } from "../../../config.ts";
+import { type Circumstances, type Recording, project, record } from "./recording.ts";
+
+export type Program = typeof import("../../../index.ts");
+
+/** Call once in a test file that runs the platform. */
+export function inDirectoryOfItsOwn(): void {
+    const home = process.cwd();
+    let directory: string;
+    beforeAll(() => {
+        directory = mkdtempSync(join(tmpdir(), "mlflow-platform-"));
+        symlinkSync(join(import.meta.dirname, "../../../images"), join(directory, "images"));
+        process.chdir(directory);
+        // What the engine's set-up may have left in the environment of `npm test`.
+        vi.stubEnv("MLFLOW_PLATFORM_BASE_IMAGE", undefined);
+    });
+    afterAll(() => {
+        process.chdir(home);
+        rmSync(directory, { recursive: true });
+        vi.unstubAllEnvs();
+    });
+}
+
+let runs = 0;
+
+/** Runs the program with this configuration; keys that must be secret are. */
+export function platform(
+    configuration: Readonly<Record<string, string>> = {},
+    circumstances: Circumstances = {},
+): Promise<Recording<Program>> {
+    const full = Object.fromEntries(
+        Object.entries(configuration).map(([name, value]) => [`${project}:${name}`, value]),
+    );
+    const secrets = Object.entries<{ secret?: true }>(keys).flatMap(([name, { secret }]) =>
+        secret ? [`${project}:${name}`] : [],
+    );
+    pulumi.runtime.setAllConfig(full, secrets);
+    // Another query is another module: the program runs anew, on the same components.
+    runs += 1;
+    const program = `../../../index.ts?run=${runs}`;
+    return record(() => import(/* @vite-ignore */ program) as Promise<Program>, circumstances);
+}
