@@ -4,6 +4,7 @@
  * `pulumi config set <key> <value>` sets a key of this project's own namespace. `readConfiguration` reports every
  * problem of a stack's configuration in one error, before anything is registered.
  */
+import { isIPv4 } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import { closest } from "fastest-levenshtein";
 
@@ -106,7 +107,7 @@ function cpus(doc: string, defaultValue: string): Key<number> & { default: strin
         range: "0.1 to 9.9",
         default: defaultValue,
         parse: (value) => {
-            if (!/^\d(\.\d{1,2})?$/.test(value) || Number(value) < 0.1) {
+            if (!/^\d(\.\d{1,2})?$/.test(value) || Number(value) < 0.1 || Number(value) > 9.9) {
                 throw new Error(`"${value}" is not a number of CPUs from 0.1 to 9.9, such as 1.5`);
             }
             return Number(value);
@@ -293,9 +294,11 @@ export const keys = {
         unset: "a named volume",
         doc: "Directory on the engine's host for MinIO's data, owned by uid 1000.",
         check: (path) =>
-            path.startsWith("/")
+            // A colon would end the path in the engine's notation of a mount.
+            path.startsWith("/") && !/^\/+$/.test(path) && !path.includes(":")
                 ? undefined
-                : `"${path}" is not an absolute path: set one such as /srv/minio, or minioVolumeName for a named volume`,
+                : `"${path}" is not an absolute path of a directory, without colons: set one such as /srv/minio, ` +
+                  `or minioVolumeName for a named volume`,
     }),
     minioConsoleAddress: text(
         {
@@ -331,7 +334,7 @@ export const keys = {
             range: "a loopback address",
             doc: "Address of the engine's host on which ports are published.",
             check: (address) =>
-                /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address)
+                isIPv4(address) && address.startsWith("127.")
                     ? undefined
                     : `"${address}" is not a loopback address, and without login and TLS everybody who reaches it could ` +
                       `read and delete everything: set 127.0.0.1, and reach it from elsewhere by an SSH tunnel`,
@@ -398,7 +401,7 @@ export interface RawConfiguration {
     readonly values: Readonly<Record<string, string>>;
     /** Keys that were set with `--secret`. */
     readonly secrets: ReadonlySet<string>;
-    /** Stands in for an unset `baseImage`. */
+    /** Stands in for an unset `baseImage`; empty counts as unset. */
     readonly baseImage?: string | undefined;
 }
 
@@ -418,7 +421,7 @@ export function parseConfiguration(raw: RawConfiguration): { value: Configuratio
         }
     }
     for (const [name, key] of Object.entries<Key<unknown>>(keys)) {
-        const set = raw.values[name] ?? (name === "baseImage" ? raw.baseImage : undefined);
+        const set = raw.values[name] ?? (name === "baseImage" && raw.baseImage !== "" ? raw.baseImage : undefined);
         if (set !== undefined && key.secret && !raw.secrets.has(name)) {
             problems.push(
                 `${name}: is a secret but stands in plain text in the stack's file: pulumi config set --secret ${name}`,

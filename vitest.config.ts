@@ -13,6 +13,9 @@ export default defineConfig({
                 test: {
                     name: "unit",
                     include: ["test/unit/**/*.test.ts"],
+                    pool: "forks",
+                    // Loading Pulumi's SDK takes longer than most files' tests; each run of mocks starts afresh anyway.
+                    isolate: false,
                     sequence: { groupOrder: 0 },
                 },
             },

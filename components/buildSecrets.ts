@@ -66,20 +66,28 @@ const publicMirrors = { archive: "http://deb.debian.org/debian", security: "http
  */
 export function debianMirrors(texts: readonly string[]): { archive: string; security: string } {
     const found = texts.flatMap((text) => [
-        ...text.split(/\n\s*\n/).flatMap((stanza) => {
-            const uri = /^URIs:\s*(\S+)/m.exec(stanza)?.[1];
-            const suite = /^Suites:\s*(\S+)/m.exec(stanza)?.[1];
-            return uri === undefined || suite === undefined ? [] : [{ uri, suite }];
+        ...text.split(/\n\s*\n/).map((stanza) => {
+            const field = (name: string) => new RegExp(`^${name}:\\s*(.*)`, "m").exec(stanza)?.[1]?.trim() ?? "";
+            return { uri: field("URIs"), suite: field("Suites"), components: field("Components") };
         }),
-        ...[...text.matchAll(/^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)/gm)].map((match) => ({
+        ...[...text.matchAll(/^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+(.*)/gm)].map((match) => ({
             uri: match[1] ?? "",
             suite: match[2] ?? "",
+            components: match[3] ?? "",
         })),
     ]);
-    // Other repositories (a vendor's, a backport's) are no mirror of Debian itself.
-    const debian = found.filter(({ uri }) => /^https?:\/\/.*\/debian(-security)?\/?$/.test(uri));
-    const security = debian.find(({ suite }) => suite.endsWith("-security"))?.uri;
-    const archive = debian.find(({ suite }) => /^[a-z]+$/.test(suite))?.uri;
+    // A vendor's repository for Debian may have a path like a mirror's, but not Debian's component main.
+    const mirrors = found
+        .map(({ uri, suite, components }) => ({
+            uri: uri.split(/\s+/)[0] ?? "",
+            suite: suite.split(/\s+/)[0] ?? "",
+            components: components.split(/\s+/),
+        }))
+        .filter(
+            ({ uri, components }) => /^https?:\/\/.*\/debian(-security)?\/?$/.test(uri) && components.includes("main"),
+        );
+    const security = mirrors.find(({ suite }) => suite.endsWith("-security"))?.uri;
+    const archive = mirrors.find(({ suite }) => /^[a-z]+$/.test(suite))?.uri;
     return { archive: archive ?? publicMirrors.archive, security: security ?? publicMirrors.security };
 }
 

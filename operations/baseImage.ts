@@ -7,6 +7,7 @@ import { writeBuildSecrets } from "../components/buildSecrets.ts";
 import { installPackages } from "./engine.ts";
 import { type Places, projectName } from "./places.ts";
 import type { Say } from "./progress.ts";
+import { ask } from "./reachability.ts";
 import { UserError } from "./userError.ts";
 
 /** Where the base comes from. */
@@ -44,15 +45,6 @@ function registryOf(reference: string): string {
     return reference.includes("/") && /[.:]/.test(first) ? first : "registry-1.docker.io";
 }
 
-async function registryAnswers(reference: string): Promise<boolean> {
-    try {
-        await fetch(`https://${registryOf(reference)}/v2/`, { method: "HEAD", signal: AbortSignal.timeout(4000) });
-        return true;
-    } catch {
-        return false;
-    }
-}
-
 /** Decides without changing anything. `engine` is false while there is none to ask for its images. */
 export async function planBase(
     places: Places,
@@ -61,7 +53,7 @@ export async function planBase(
     forced: BaseSource | undefined,
 ): Promise<BasePlan> {
     const given = env.MLFLOW_PLATFORM_BASE_IMAGE;
-    if (given) {
+    if (given && forced === undefined) {
         return {
             source: "environment",
             reference: given,
@@ -83,7 +75,7 @@ export async function planBase(
         const reason = forced === undefined ? `the engine has ${made}` : "asked for";
         return { source: "packages", reference: made, ready: await there(made), reason };
     }
-    return (await registryAnswers(pinned))
+    return "status" in (await ask(`https://${registryOf(pinned)}/v2/`))
         ? { source: "registry", ready: false, reason: `${registryOf(pinned)} answers` }
         : {
               source: "packages",

@@ -49,10 +49,16 @@ if (!installed()) {
     }
 }
 
+// Node.js has authorities of its own; a company's are in the bundle that other programs are told of.
+const authorities = process.env.NODE_EXTRA_CA_CERTS ?? process.env.SSL_CERT_FILE;
 const child = spawn(
     process.execPath,
     ["--import", "tsx", join(project, "operations", "cli.ts"), ...process.argv.slice(2)],
-    { cwd: project, stdio: "inherit" },
+    {
+        cwd: project,
+        stdio: "inherit",
+        env: { ...process.env, ...(authorities === undefined ? {} : { NODE_EXTRA_CA_CERTS: authorities }) },
+    },
 );
 // The child ends what it runs in order; it has the terminal's signal already, so this one only waits. A signal that was
 // sent to this process alone is handed on.

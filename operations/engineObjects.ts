@@ -28,8 +28,7 @@ export function resourcesOf(deployment: Deployment): readonly StateResource[] {
 
 /** The origin of a state, as its labels have it; undefined before the first update. */
 export function originOf(resources: readonly StateResource[]): string | undefined {
-    return resources.find(({ type }) => type === "random:index/randomId:RandomId")?.outputs?.hex as
-        string | undefined;
+    return resources.find(({ type }) => type === "random:index/randomId:RandomId")?.outputs?.hex as string | undefined;
 }
 
 /**

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** Name of the project in Pulumi.yaml, of its directories and of its objects on the engine. */
@@ -24,10 +24,12 @@ export interface Places {
     readonly pulumiHome: string;
 }
 
-/** The places, by the XDG Base Directory Specification. */
+/** The places, by the XDG Base Directory Specification: a variable that is empty or holds a relative path is ignored. */
 export function placesOf(env: NodeJS.ProcessEnv): Places {
-    const state = join(env.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), projectName);
-    const cache = join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), projectName);
+    const base = (variable: string | undefined, ...unset: string[]) =>
+        variable !== undefined && isAbsolute(variable) ? variable : join(homedir(), ...unset);
+    const state = join(base(env.XDG_STATE_HOME, ".local", "state"), projectName);
+    const cache = join(base(env.XDG_CACHE_HOME, ".cache"), projectName);
     return {
         project: dirname(dirname(fileURLToPath(import.meta.url))),
         state,

@@ -15,6 +15,15 @@ export interface Choices {
     readonly base?: BaseSource | undefined;
 }
 
+/** The choices that the environment makes, for commands without the options. */
+export function choicesOf(env: NodeJS.ProcessEnv): Choices {
+    const { MLFLOW_PLATFORM_TOOLCHAIN: toolchain, MLFLOW_PLATFORM_BASE: base } = env;
+    return {
+        toolchain: toolchain === "official" || toolchain === "modules" ? toolchain : undefined,
+        base: base === "registry" || base === "packages" ? base : undefined,
+    };
+}
+
 /** What would be used, and why. */
 export interface Plan {
     readonly engine: EnginePlan;

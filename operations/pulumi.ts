@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { ended } from "./interruption.ts";
 import { type Places, makeState } from "./places.ts";
-import { planPlatform, variablesOf } from "./platform.ts";
+import { choicesOf, planPlatform, variablesOf } from "./platform.ts";
 import { installToolchain } from "./toolchain.ts";
 import { cliRoot } from "./workspace.ts";
 
@@ -21,7 +21,7 @@ export function exportLines(variables: Record<string, string>, path: string): st
 /** Runs the CLI with the arguments as they are, or prints the variables. Returns the exit code. */
 export async function pulumi(args: readonly string[], places: Places, env: NodeJS.ProcessEnv): Promise<number> {
     makeState(places);
-    const plan = await planPlatform(places, env, {});
+    const plan = await planPlatform(places, env, choicesOf(env));
     const variables = variablesOf(plan, places, env);
     if (args[0] === "--env") {
         console.log(exportLines(variables, join(cliRoot(places), "bin")));

@@ -3,6 +3,7 @@ import { statfsSync } from "node:fs";
 import { type Server, createServer } from "node:net";
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
+import { projectLabel, stackLabel } from "../components/labels.ts";
 import { type Configuration, parseConfiguration, problemText, publishedPorts } from "../config.ts";
 import { type EngineObject, objectsOf, removeObjects, resourcesOf, sortObjects } from "./engineObjects.ts";
 import { projectName } from "./places.ts";
@@ -21,7 +22,7 @@ export async function configurationOf(stack: Stack, variables: Record<string, st
     if (problems.length > 0) {
         throw new UserError(
             problemText(stack.name, problems),
-            "Set what it says with npm run pulumi -- config set <key> <value>, and run this again.",
+            `Set what it says with npm run pulumi -- config set --stack ${stack.name} <key> <value>, and run this again.`,
         );
     }
     return value;
@@ -62,8 +63,40 @@ export async function settleObjects(stack: Stack, variables: Record<string, stri
 }
 
 /** Whether the engine is on this host, so that its ports and disk can be looked at from here. */
-function isLocal(variables: Record<string, string>): boolean {
+export function isLocal(variables: Record<string, string>): boolean {
     return (variables.DOCKER_HOST ?? "unix:").startsWith("unix:");
+}
+
+/** A port that a running container publishes. */
+interface Publication {
+    readonly address: string;
+    readonly port: number;
+    readonly container: string;
+    /** Whether the container is the stack's own. */
+    readonly own: boolean;
+}
+
+async function publications(stackName: string, variables: Record<string, string>): Promise<Publication[]> {
+    const { stdout: ids } = await execa("docker", ["ps", "--quiet"], { env: variables });
+    if (ids === "") {
+        return [];
+    }
+    const { stdout } = await execa("docker", ["inspect", ...ids.split("\n")], { env: variables });
+    const containers = JSON.parse(stdout) as {
+        Name: string;
+        Config: { Labels: Record<string, string> | null };
+        HostConfig: { PortBindings: Record<string, { HostIp: string; HostPort: string }[] | null> | null };
+    }[];
+    return containers.flatMap(({ Name, Config, HostConfig }) =>
+        Object.values(HostConfig.PortBindings ?? {})
+            .flatMap((bindings) => bindings ?? [])
+            .map(({ HostIp, HostPort }) => ({
+                address: HostIp,
+                port: Number(HostPort),
+                container: Name.replace(/^\//, ""),
+                own: Config.Labels?.[projectLabel] === projectName && Config.Labels[stackLabel] === stackName,
+            })),
+    );
 }
 
 async function listenError(port: number, host: string): Promise<string | undefined> {
@@ -80,26 +113,6 @@ async function listenError(port: number, host: string): Promise<string | undefin
     });
 }
 
-/** The ports that running containers publish, with the containers' names. */
-async function publishedBy(variables: Record<string, string>): Promise<Map<number, string>> {
-    const { stdout: ids } = await execa("docker", ["ps", "--quiet"], { env: variables });
-    if (ids === "") {
-        return new Map();
-    }
-    const { stdout } = await execa("docker", ["inspect", ...ids.split("\n")], { env: variables });
-    const containers = JSON.parse(stdout) as {
-        Name: string;
-        HostConfig: { PortBindings: Record<string, { HostPort: string }[] | null> | null };
-    }[];
-    return new Map(
-        containers.flatMap(({ Name, HostConfig }) =>
-            Object.values(HostConfig.PortBindings ?? {})
-                .flatMap((bindings) => bindings ?? [])
-                .map(({ HostPort }): [number, string] => [Number(HostPort), Name.replace(/^\//, "")]),
-        ),
-    );
-}
-
 /** Throws a UserError for a published port that something else than this stack has. */
 export async function checkPorts(
     stackName: string,
@@ -109,26 +122,24 @@ export async function checkPorts(
     if (!isLocal(variables)) {
         return;
     }
-    const holders = await publishedBy(variables);
+    const { bindAddress } = configuration;
+    const published = await publications(stackName, variables);
     const taken: string[] = [];
     for (const [key, port] of Object.entries(publishedPorts(configuration))) {
-        const holder = holders.get(port);
-        if (holder?.startsWith(`${projectName}-${stackName}-`)) {
-            continue;
+        const holder = published.find(
+            (publication) => publication.port === port && [bindAddress, "", "0.0.0.0"].includes(publication.address),
+        );
+        if (holder === undefined ? (await listenError(port, bindAddress)) === "EADDRINUSE" : !holder.own) {
+            const by = holder === undefined ? "another program" : `container ${holder.container}`;
+            taken.push(`  ${key}: port ${port} on ${bindAddress} is in use by ${by}`);
         }
-        if (holder === undefined && (await listenError(port, configuration.bindAddress)) !== "EADDRINUSE") {
-            continue;
-        }
-        const by = holder === undefined ? "another program" : `container ${holder}`;
-        taken.push(`  ${key}: port ${port} on ${configuration.bindAddress} is in use by ${by}`);
     }
     if (taken.length > 0) {
+        const set = `npm run pulumi -- config set --stack ${stackName}`;
         throw new UserError(
             `Ports are taken:\n${taken.join("\n")}`,
             "End what has them, or set others:\n" +
-                "  npm run pulumi -- config set mlflowPort 5001\n" +
-                "  npm run pulumi -- config set minioPort 9010\n" +
-                "  npm run pulumi -- config set minioConsoleAddress :9011",
+                `  ${set} mlflowPort 5001\n  ${set} minioPort 9010\n  ${set} minioConsoleAddress :9011`,
         );
     }
 }

@@ -10,7 +10,7 @@ import { logTails } from "./logTail.ts";
 import type { Places } from "./places.ts";
 import { type Choices, type Plan, confirmInstallation, planPlatform, setUpSteps, variablesOf } from "./platform.ts";
 import { runSteps, type Say } from "./progress.ts";
-import { checkDisk, checkPorts, configurationOf, settleObjects } from "./stackCheck.ts";
+import { checkDisk, checkPorts, configurationOf, isLocal, settleObjects } from "./stackCheck.ts";
 import { UpdateProgress } from "./updateProgress.ts";
 import { UserError } from "./userError.ts";
 import { openStack, staleLocks } from "./workspace.ts";
@@ -22,7 +22,7 @@ export interface StartOptions extends Choices {
 }
 
 /** About how long each build takes on two cores the first time, in minutes. */
-const buildMinutes: Readonly<Record<string, number>> = { postgres: 1, minio: 6, mlflow: 3 };
+const buildMinutes: Readonly<Record<string, number>> = { postgres: 1, minio: 6, mlflow: 2 };
 
 /** The builds whose result the engine does not have. */
 async function missingBuilds(
@@ -57,6 +57,7 @@ async function update(
     say: Say,
 ): Promise<{ changes: number; outputs: OutputMap }> {
     const progress = new UpdateProgress(say, process.stdout.isTTY ? 1 : 30);
+    say("comparing what is there with what is wanted");
     try {
         const { outputs } = await stack.up({ refresh: true, onEvent: progress.take, signal: ended, color: "never" });
         return { changes: progress.changes, outputs };
@@ -75,14 +76,13 @@ async function update(
 
 /** The table at the end. */
 export function summary(outputs: Readonly<Record<string, unknown>>, stackName: string): string {
-    const flag = stackName === "dev" ? "" : ` --stack ${stackName}`;
     const uri = String(outputs.trackingUri);
     const rows = [
         ["MLflow", uri],
         ["MinIO console", String(outputs.minioConsoleUrl)],
-        ["Credentials", `npm run --silent pulumi -- stack output --show-secrets${flag}`],
+        ["Credentials", `npm run --silent pulumi -- stack output --show-secrets --stack ${stackName}`],
         ["Client", `export MLFLOW_TRACKING_URI=${uri}`],
-        ["Stop", flag === "" ? "npm stop" : `npm stop --${flag}`],
+        ["Stop", `npm stop -- --stack ${stackName}`],
     ];
     return [
         ...rows.map(([name = "", value = ""]) => `${name.padEnd(14)} ${value}`),
@@ -92,6 +92,33 @@ export function summary(outputs: Readonly<Record<string, unknown>>, stackName: s
         "import mlflow",
         `mlflow.set_tracking_uri("${uri}")`,
     ].join("\n");
+}
+
+/** Looks at the platform as a client does. Returns what was seen, in words. */
+async function check(
+    result: { changes: number; outputs: OutputMap },
+    variables: Record<string, string>,
+    say: Say,
+): Promise<string> {
+    if (!isLocal(variables)) {
+        return "left out: the ports are published on the engine's own host";
+    }
+    const trackingUri = String(result.outputs.trackingUri?.value);
+    try {
+        if (result.changes === 0) {
+            await checkReading({ trackingUri });
+            return "it answers";
+        }
+        say("logging a run with an artifact, reading it back, deleting it");
+        await checkRoundTrip({ trackingUri });
+        return "a run with an artifact came back";
+    } catch (error) {
+        throw new UserError(
+            `The platform is up, but a client on this host cannot use ${trackingUri}: ${(error as Error).message}`,
+            "See what the server says: docker logs --tail 50 <container of mlflow in docker ps>, and that nothing between " +
+                "this host and its loopback address takes the requests.",
+        );
+    }
 }
 
 /** Runs the command. */
@@ -152,16 +179,7 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
         },
         {
             title: "Check from outside",
-            run: async (say) => {
-                const platform = { trackingUri: String(result?.outputs.trackingUri?.value) };
-                if (result?.changes === 0) {
-                    await checkReading(platform);
-                    return "it answers";
-                }
-                say("logging a run with an artifact, reading it back, deleting it");
-                await checkRoundTrip(platform);
-                return "a run with an artifact came back";
-            },
+            run: async (say) => (result === undefined ? undefined : check(result, variables, say)),
         },
     ]);
     if (result === undefined || interrupted()) {

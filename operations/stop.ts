@@ -1,14 +1,15 @@
 /** `npm stop` and `npm run delete-data`: with and without what is protected. */
+import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { ended, stopIfInterrupted } from "./interruption.ts";
 import type { Places } from "./places.ts";
-import { planPlatform, variablesOf } from "./platform.ts";
-import { runSteps } from "./progress.ts";
+import { choicesOf, planPlatform, variablesOf } from "./platform.ts";
+import { type Say, runSteps } from "./progress.ts";
 import { UpdateProgress } from "./updateProgress.ts";
 import { UserError } from "./userError.ts";
 import { openStack, runCli, staleLocks } from "./workspace.ts";
 
 async function openExisting(stackName: string, places: Places, env: NodeJS.ProcessEnv) {
-    const plan = await planPlatform(places, env, {});
+    const plan = await planPlatform(places, env, choicesOf(env));
     if (plan.engine.action !== "running" || !plan.toolchain.ready) {
         throw new UserError(
             plan.engine.action === "running" ? plan.toolchain.reason : plan.engine.reason,
@@ -16,11 +17,29 @@ async function openExisting(stackName: string, places: Places, env: NodeJS.Proce
         );
     }
     const variables = variablesOf(plan, places, env);
-    const stack = await openStack(places, stackName, variables);
+    const stack = await openStack(places, stackName, variables, true);
     if (staleLocks(places, variables.PULUMI_BACKEND_URL ?? "", stackName)) {
         await stack.cancel();
     }
     return { stack, variables };
+}
+
+/** Destroys what a stack has, and says why if that fails. Returns the number of resources that went. */
+async function destroy(stack: Stack, say: Say, excludeProtected: boolean): Promise<number> {
+    const progress = new UpdateProgress(say, process.stdout.isTTY ? 1 : 30);
+    try {
+        await stack.destroy({ excludeProtected, onEvent: progress.take, signal: ended });
+        stopIfInterrupted();
+        return progress.changes;
+    } catch (error) {
+        stopIfInterrupted();
+        throw new UserError(
+            `pulumi destroy failed:\n${progress.errors.length > 0 ? progress.errors.join("\n") : String(error)}`,
+            "Mend what it says and run this again; what is gone is gone, and the rest is still known.",
+        );
+    } finally {
+        progress.stop();
+    }
 }
 
 /** Removes containers and networks; volumes, state and every generated secret stay. */
@@ -29,20 +48,12 @@ export async function stop(stackName: string, places: Places, env: NodeJS.Proces
     await runSteps([
         {
             title: `Stopping stack ${stackName}`,
-            run: async (say) => {
-                const progress = new UpdateProgress(say, process.stdout.isTTY ? 1 : 30);
-                try {
-                    await stack.destroy({ excludeProtected: true, onEvent: progress.take, signal: ended });
-                } finally {
-                    progress.stop();
-                }
-                stopIfInterrupted();
-                return `${progress.changes} removed`;
-            },
+            run: async (say) => `${await destroy(stack, say, true)} removed`,
         },
     ]);
     console.log(
-        `The data, the state and the generated secrets of stack ${stackName} are kept; npm start brings the platform back.`,
+        `The data, the state and the generated secrets of stack ${stackName} are kept; ` +
+            `npm start -- --stack ${stackName} brings the platform back.`,
     );
 }
 
@@ -53,23 +64,10 @@ export async function deleteData(stackName: string, places: Places, env: NodeJS.
         {
             title: `Deleting stack ${stackName} with all its data`,
             run: async (say) => {
-                const progress = new UpdateProgress(say, process.stdout.isTTY ? 1 : 30);
-                try {
-                    await runCli(places, variables, ["state", "unprotect", "--all", "--yes", "--stack", stackName]);
-                    await stack.destroy({ onEvent: progress.take, signal: ended });
-                    stopIfInterrupted();
-                    await runCli(places, variables, [
-                        "stack",
-                        "rm",
-                        "--yes",
-                        "--preserve-config",
-                        "--stack",
-                        stackName,
-                    ]);
-                } finally {
-                    progress.stop();
-                }
-                return "done";
+                await runCli(places, variables, ["state", "unprotect", "--all", "--yes", "--stack", stackName]);
+                const removed = await destroy(stack, say, false);
+                await runCli(places, variables, ["stack", "rm", "--yes", "--preserve-config", "--stack", stackName]);
+                return `${removed} removed`;
             },
         },
     ]);

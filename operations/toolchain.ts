@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { stopIfInterrupted } from "./interruption.ts";
 import type { Say } from "./progress.ts";
+import { ask } from "./reachability.ts";
 import { UserError } from "./userError.ts";
 
 /** `official`: what Pulumi publishes. `modules`: built from ordinary Go modules, see toolchain/README.md. */
@@ -185,13 +186,11 @@ function downloadsOf(versions: Versions): URL[] {
 
 /** Why nothing can be fetched from there; undefined if something can. */
 async function obstacle(url: URL): Promise<string | undefined> {
-    try {
-        const { ok, status } = await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(4000) });
-        return ok ? undefined : `${url.host}: HTTP ${status}`;
-    } catch (error) {
-        const { cause, name } = error as Error & { cause?: { code?: string } };
-        return `${url.host}: ${name === "TimeoutError" ? "no answer in 4 s" : (cause?.code ?? name)}`;
+    const answer = await ask(url);
+    if ("silence" in answer) {
+        return `${url.host}: ${answer.silence}`;
     }
+    return answer.status >= 200 && answer.status < 300 ? undefined : `${url.host}: HTTP ${answer.status}`;
 }
 
 interface Installation {

@@ -56,7 +56,10 @@ export function pulumiVariables(
         ...set("PULUMI_CONFIG_PASSPHRASE_FILE", ownPassphrase ? undefined : places.passphrase),
         PULUMI_SKIP_UPDATE_CHECK: "true",
         ...set("DOCKER_HOST", surroundings.dockerHost),
-        ...set("MLFLOW_PLATFORM_BASE_IMAGE", surroundings.baseImage),
+        // What was decided, also against the variable: empty counts as unset.
+        ...(surroundings.baseImage === undefined && env.MLFLOW_PLATFORM_BASE_IMAGE === undefined
+            ? {}
+            : { MLFLOW_PLATFORM_BASE_IMAGE: surroundings.baseImage ?? "" }),
         PATH: [join(cliRoot(places), "bin"), env.PATH ?? ""].join(delimiter),
     };
 }
@@ -75,10 +78,10 @@ export function saltFits(salt: string, passphrase: string): boolean {
     if (bytes === undefined || nonce === undefined || sealed === undefined) {
         return false;
     }
-    const key = pbkdf2Sync(passphrase, bytes, 1_000_000, 32, "sha256");
-    const decipher = createDecipheriv("aes-256-gcm", key, nonce);
-    decipher.setAuthTag(sealed.subarray(-16));
     try {
+        const key = pbkdf2Sync(passphrase, bytes, 1_000_000, 32, "sha256");
+        const decipher = createDecipheriv("aes-256-gcm", key, nonce);
+        decipher.setAuthTag(sealed.subarray(-16));
         decipher.update(sealed.subarray(0, -16));
         decipher.final();
         return true;
@@ -102,7 +105,7 @@ export function withFittingSalt(stackName: string, content: string, passphrase: 
     if (salt === undefined || saltFits(salt, passphrase)) {
         return content;
     }
-    const secure = [...content.matchAll(/^\s*([\w:.-]+):\s*secure:/gm)].map((match) => match[1] ?? "");
+    const secure = [...content.matchAll(/^\s*([\w:.-]+):\s*\{?\s*secure:/gm)].map((match) => match[1] ?? "");
     if (secure.length > 0) {
         throw new UserError(
             `Pulumi.${stackName}.yaml holds values that were encrypted with another passphrase: ${secure.join(", ")}.`,
@@ -113,8 +116,16 @@ export function withFittingSalt(stackName: string, content: string, passphrase: 
     return content.replace(/^encryptionsalt:.*\n?/m, "");
 }
 
-/** The Automation API's view of one stack; the stack is made if the backend has none of that name. */
-export async function openStack(places: Places, stackName: string, variables: Record<string, string>): Promise<Stack> {
+/**
+ * The Automation API's view of one stack. A stack that the backend does not have is made, unless `existing` asks for one
+ * that is there.
+ */
+export async function openStack(
+    places: Places,
+    stackName: string,
+    variables: Record<string, string>,
+    existing = false,
+): Promise<Stack> {
     if (!/^[A-Za-z0-9_.-]{1,50}$/.test(stackName)) {
         throw new UserError(
             `"${stackName}" is not a stack's name.`,
@@ -136,6 +147,15 @@ export async function openStack(places: Places, stackName: string, variables: Re
         pulumiCommand: await PulumiCommand.get({ root: cliRoot(places) }),
         envVars: variables,
     });
+    if (existing) {
+        const names = (await workspace.listStacks()).map(({ name }) => name);
+        if (!names.includes(stackName)) {
+            throw new UserError(
+                `There is no stack ${stackName} in ${variables.PULUMI_BACKEND_URL ?? "the backend"}.`,
+                names.length === 0 ? "There is none at all: npm start makes one." : `There are: ${names.join(", ")}.`,
+            );
+        }
+    }
     return Stack.createOrSelect(stackName, workspace);
 }
 
@@ -148,7 +168,9 @@ export function staleLocks(places: Places, backendUrl: string, stackName: string
     if (!existsSync(directory)) {
         return false;
     }
-    const locks = readdirSync(directory).map(
+    // Beside each lock the backend may keep a file with its attributes.
+    const files = readdirSync(directory).filter((file) => file.endsWith(".json"));
+    const locks = files.map(
         (file) => JSON.parse(readFileSync(join(directory, file), "utf8")) as { pid: number; hostname: string },
     );
     return locks.length > 0 && locks.every((lock) => lock.hostname === hostname() && !isAlive(lock.pid));
@@ -157,8 +179,10 @@ export function staleLocks(places: Places, backendUrl: string, stackName: string
 function isAlive(pid: number): boolean {
     try {
         process.kill(pid, 0);
-        return true;
     } catch (error) {
         return (error as NodeJS.ErrnoException).code === "EPERM";
     }
+    // A process that was killed stays as a zombie until its parent asks for it, which in a container may be never.
+    const status = `/proc/${pid}/status`;
+    return !existsSync(status) || !/^State:\s+Z/m.test(readFileSync(status, "utf8"));
 }

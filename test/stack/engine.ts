@@ -23,6 +23,7 @@ export interface Inspected {
         readonly Env: string[] | null;
         readonly Healthcheck?: { Test: string[] };
     };
+    readonly Mounts: readonly { Type: string; Source: string; Destination: string }[];
     readonly HostConfig: {
         readonly ReadonlyRootfs: boolean;
         readonly CapAdd: string[] | null;
@@ -79,7 +80,7 @@ export async function healthy(stack: string, seconds = 180): Promise<void> {
 }
 
 /** Runs SQL as the superuser inside a stack's PostgreSQL; returns the rows, columns separated by `|`. */
-export async function sql(stack: string, statement: string): Promise<string[]> {
+export async function sql(stack: string, statement: string, database = "mlflow"): Promise<string[]> {
     return dockerLines(
         "exec",
         `mlflow-platform-${stack}-postgres`,
@@ -88,7 +89,7 @@ export async function sql(stack: string, statement: string): Promise<string[]> {
         "--tuples-only",
         "--no-align",
         "--username=postgres",
-        "--dbname=mlflow",
+        `--dbname=${database}`,
         "--command",
         statement,
     );

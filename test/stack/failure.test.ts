@@ -2,9 +2,11 @@ import { execa } from "execa";
 import { afterEach, describe, expect, inject, it } from "vitest";
 import { Checkout } from "./checkout.ts";
 import { container, docker, healthy, sql } from "./engine.ts";
+import { plantedValues } from "./platforms.ts";
 
 const platform = inject("planted");
 const { stack } = platform;
+const database = plantedValues.pgDatabase?.value;
 const checkout = Checkout.at(platform.directory, platform.stateHome);
 
 describe("an update is red until it works", () => {
@@ -15,8 +17,8 @@ describe("an update is red until it works", () => {
 
     it("a job that fails: with its output, again and again, and green when the cause is gone", async () => {
         // The schema of a newer MLflow than the image's.
-        const [head = ""] = await sql(stack, "select version_num from alembic_version");
-        await sql(stack, "update alembic_version set version_num = 'ffffffffffff'");
+        const [head = ""] = await sql(stack, "select version_num from alembic_version", database);
+        await sql(stack, "update alembic_version set version_num = 'ffffffffffff'", database);
         // Anything that makes the job run again: another limit for PostgreSQL does not; another owner password does.
         await checkout.pulumi(stack, "config", "set", "--secret", "pgOwnerPassword", "another-owner-password");
         const first = await checkout.run("pulumi", ["up", "--yes", "--skip-preview", "--stack", stack]);
@@ -31,7 +33,7 @@ describe("an update is red until it works", () => {
         const ranAgain = (await container(stack, "mlflow-migrate")).Id;
         expect(ranAgain).not.toBe(ran);
 
-        await sql(stack, `update alembic_version set version_num = '${head}'`);
+        await sql(stack, `update alembic_version set version_num = '${head}'`, database);
         await checkout.pulumi(stack, "up", "--yes", "--skip-preview");
         await checkout.pulumi(stack, "preview", "--expect-no-changes");
         await checkout.pulumi(

@@ -3,8 +3,9 @@
  * `generated` has the default configuration but for its ports; `planted` has a known value for everything secret.
  */
 import { randomBytes } from "node:crypto";
-import { readFileSync, readdirSync } from "node:fs";
+import { chownSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
+import { dirname, join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { Checkout, ending } from "./checkout.ts";
 
@@ -25,6 +26,8 @@ declare module "vitest" {
         planted: Platform;
         /** The secret values of `planted`, by key. */
         plantedSecrets: Record<string, string>;
+        /** The host's directory with the objects of `planted`. */
+        minioData: string;
         /** Arguments of every process that was seen while `planted` was made. */
         seenArguments: string[];
     }
@@ -33,14 +36,27 @@ declare module "vitest" {
 /** Every printable kind of character that a format on the way could trip over. */
 const awkward = "p@:/%#'\"$\\`& +=x";
 
-/** Values that `planted` has in its configuration; secret where the key is. */
-export const plantedValues = {
+/** Values that `planted` has in its configuration: a known one for each secret, and another than the default for the rest. */
+export const plantedValues: Readonly<Record<string, { value: string; secret: boolean }>> = {
     minioRootUser: { value: "planted-root", secret: false },
     minioRootPassword: { value: `${awkward}root-password`, secret: true },
     minioAccessKey: { value: "planted-key", secret: false },
     minioSecretAccessKey: { value: `${awkward}secret-access-key`, secret: true },
     pgPassword: { value: `${awkward}server-password`, secret: true },
     pgOwnerPassword: { value: `${awkward}owner-password`, secret: true },
+    pgUser: { value: "tracking server", secret: false },
+    pgOwnerUser: { value: "table-owner", secret: false },
+    pgPort: { value: "6543", secret: false },
+    pgDatabase: { value: "experiments & models", secret: false },
+    mlflowBucketName: { value: "planted.artifacts", secret: false },
+    bindAddress: { value: "127.0.0.2", secret: false },
+    mlflowWorkers: { value: "1", secret: false },
+    mlflowMemory: { value: "1500", secret: false },
+    mlflowCpus: { value: "1.5", secret: false },
+    minioMemory: { value: "800", secret: false },
+    minioCpus: { value: "0.75", secret: false },
+    pgMemory: { value: "600", secret: false },
+    pgCpus: { value: "0.5", secret: false },
 };
 
 /** TCP ports that nobody listens on now. */
@@ -92,7 +108,7 @@ function watchArguments(): { stop: () => string[] } {
                 // It ended in between.
             }
         }
-    }, 50);
+    }, 20);
     return {
         stop: () => {
             clearInterval(timer);
@@ -121,7 +137,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
         const planted = `planted-${suffix}`;
         const plantedPorts = await initStack(checkout, planted);
         made.push(planted);
-        for (const [key, { value, secret }] of Object.entries(plantedValues)) {
+        const data = join(dirname(checkout.directory), "minio-data");
+        mkdirSync(data);
+        chownSync(data, 1000, 1000);
+        const values = { ...plantedValues, minioVolumePath: { value: data, secret: false } };
+        for (const [key, { value, secret }] of Object.entries(values)) {
             // By standard input, as a user does who does not want a secret in the shell's history.
             const child = checkout.spawn(
                 "pulumi",
@@ -137,13 +157,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
         const watch = watchArguments();
         const plantedOutput = await checkout.ok("start", ["--stack", planted]);
         project.provide("seenArguments", watch.stop());
-        project.provide("plantedSecrets", {
-            ...Object.fromEntries(
+        project.provide("minioData", data);
+        project.provide(
+            "plantedSecrets",
+            Object.fromEntries(
                 Object.entries(plantedValues)
                     .filter(([, { secret }]) => secret)
                     .map(([key, { value }]) => [key, value]),
             ),
-        });
+        );
         project.provide("generated", {
             ...base,
             stack: generated,
@@ -155,7 +177,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
             ...base,
             stack: planted,
             ports: plantedPorts,
-            trackingUri: `http://127.0.0.1:${plantedPorts.mlflow}`,
+            trackingUri: `http://127.0.0.2:${plantedPorts.mlflow}`,
             startOutput: plantedOutput,
         });
     } catch (error) {

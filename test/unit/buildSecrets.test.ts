@@ -77,7 +77,7 @@ describe("the environment of a build", () => {
 
     it("is read by a shell as the very values, whatever is in them", () => {
         const value = fc.string({
-            unit: fc.constantFrom(..."'\"\\$`!#&;|<>(){}*?~ \n\tä="),
+            unit: fc.constantFrom(...Array.from("'\"\\$`!#&;|<>(){}*?~ \n\tä=")),
             minLength: 1,
             maxLength: 12,
         });
@@ -86,7 +86,7 @@ describe("the environment of a build", () => {
             fc.property(fc.array(value, { minLength: names.length, maxLength: names.length }), (values) => {
                 const env = Object.fromEntries(names.map((name, index) => [name, values[index]]));
                 const script = `${buildEnvironment(env)}exec env -0`;
-                const output = execFileSync("sh", ["-c", script], { env: { PATH: process.env["PATH"] ?? "" } });
+                const output = execFileSync("sh", ["-c", script], { env: { PATH: process.env.PATH ?? "" } });
                 const read = new Map(
                     output
                         .toString()
@@ -121,8 +121,8 @@ describe("a host's Debian mirrors", () => {
         [
             "deb822 over several files, and with keys in another order",
             [
-                "Suites: trixie-security\nTypes: deb\nURIs:   https://mirror.corp/debian-security\n",
-                "Suites: trixie\nTypes: deb\nURIs: https://mirror.corp/debian\n",
+                "Suites: trixie-security\nComponents: main\nTypes: deb\nURIs:   https://mirror.corp/debian-security\n",
+                "Components: contrib main\nSuites: trixie\nTypes: deb\nURIs: https://mirror.corp/debian\n",
             ],
             { archive: "https://mirror.corp/debian", security: "https://mirror.corp/debian-security" },
         ],
@@ -138,6 +138,14 @@ describe("a host's Debian mirrors", () => {
         [
             "one that is commented out",
             ["# deb http://old.corp/debian bookworm main\n#URIs: http://old.corp/debian\n"],
+            publicMirrors,
+        ],
+        [
+            "a vendor's repository whose path ends like a mirror's",
+            [
+                "deb https://download.example.com/linux/debian bookworm stable\n",
+                "Types: deb\nURIs: https://download.example.com/linux/debian\nSuites: bookworm\nComponents: stable\n",
+            ],
             publicMirrors,
         ],
         [

@@ -84,7 +84,7 @@ const cpus = (value: number): Row => ({
 });
 const atLeast = (length: number): Record<string, string> => ({
     ...texts,
-    [".".repeat(length - 1)]: `has ${length - 1} characters: MinIO and this platform need at least ${length}`,
+    [".".repeat(length - 1)]: `has ${length - 1} characters: MinIO needs at least ${length}`,
 });
 const role = (value: string): Row => ({
     default: value,
@@ -148,8 +148,26 @@ const image: Row = {
 
 const table: Record<keyof Configuration, Row> = {
     mlflowPort: port(5000),
-    minioAccessKey: { default: undefined, takes: { abc: "abc", "a b": "a b" }, refuses: atLeast(3) },
-    minioSecretAccessKey: { default: undefined, takes: { "12345678": "12345678" }, refuses: atLeast(8) },
+    minioAccessKey: {
+        default: undefined,
+        takes: { abc: "abc", "a b": "a b", ["k".repeat(20)]: "k".repeat(20) },
+        refuses: {
+            ...texts,
+            ab: '"ab" has 2 characters: set 3 to 20',
+            ["k".repeat(21)]: `"${"k".repeat(21)}" has 21 characters: set 3 to 20`,
+            "a=b": '"a=b" contains = or a comma, which MinIO refuses: set another key',
+            "a,b": '"a,b" contains = or a comma, which MinIO refuses: set another key',
+        },
+    },
+    minioSecretAccessKey: {
+        default: undefined,
+        takes: { "12345678": "12345678", ["s".repeat(40)]: "s".repeat(40) },
+        refuses: {
+            ...texts,
+            "1234567": "has 7 characters: set 8 to 40",
+            ["s".repeat(41)]: "has 41 characters: set 8 to 40",
+        },
+    },
     minioHost: { default: undefined, takes: {}, refuses: texts },
     minioPort: port(9000),
     pgUser: role("mlflow"),
@@ -201,7 +219,7 @@ const table: Record<keyof Configuration, Row> = {
             ...Object.fromEntries(
                 ["srv/minio", "./data", "minio_data", "~/minio"].map((path) => [
                     path,
-                    `"${path}" is not an absolute path: set one such as /srv/minio, or minioVolumeName for a named volume`,
+                    `"${path}" is not an absolute path of a directory, without colons: set one such as /srv/minio, or minioVolumeName for a named volume`,
                 ]),
             ),
         },
@@ -244,6 +262,7 @@ const table: Record<keyof Configuration, Row> = {
                     "::1",
                     "localhost",
                     "127.0.0.1.example.com",
+                    "127.999.0.1",
                     "1127.0.0.1",
                     "127.0.1",
                 ].map((address) => [address, `"${address}" ${loopbackHint}`]),
@@ -496,7 +515,11 @@ describe("a key that does not exist", () => {
 
     it("is answered with one that no other is nearer than", () => {
         const mistyped = fc
-            .tuple(fc.constantFrom(...names), fc.nat(), fc.string({ unit: fc.constantFrom(..."aeP_"), maxLength: 4 }))
+            .tuple(
+                fc.constantFrom(...names),
+                fc.nat(),
+                fc.string({ unit: fc.constantFrom(...Array.from("aeP_")), maxLength: 4 }),
+            )
             .map(([name, at, typed]) => name.slice(0, at % name.length) + typed + name.slice((at % name.length) + 1));
         fc.assert(
             fc.property(
@@ -637,7 +660,7 @@ describe("reading a stack's configuration", () => {
 describe("for any text", () => {
     const anyText = fc.oneof(
         fc.string({ unit: "binary", maxLength: 80 }),
-        fc.string({ unit: fc.constantFrom(..."abz019.-_:/@ A\n"), maxLength: 80 }),
+        fc.string({ unit: fc.constantFrom(...Array.from("abz019.-_:/@ A\n")), maxLength: 80 }),
     );
 
     it("every key takes it or says in words why not", () => {
@@ -684,7 +707,7 @@ describe("for any text", () => {
             fc.property(anyText, (text) => {
                 const clean =
                     text !== "" &&
-                    [...text].every((character) => character >= " " && character !== "\u007f") &&
+                    Array.from(text).every((character) => character >= " " && character !== "\u007f") &&
                     text.trim() === text;
                 expect(problemsOf({ pgPassword: text }).length === 0).toBe(clean);
             }),
@@ -696,7 +719,7 @@ describe("for any text", () => {
         const isPort = (text: string) =>
             text.length >= 1 &&
             text.length <= 9 &&
-            [...text].every((digit) => "0123456789".includes(digit)) &&
+            Array.from(text).every((digit) => "0123456789".includes(digit)) &&
             Number(text) >= 1 &&
             Number(text) <= 65535;
         const near = fc.oneof(fc.integer({ min: -10, max: 70000 }).map(String), fc.float().map(String), anyText);
@@ -714,11 +737,9 @@ describe("for any text", () => {
 describe("bucketNameDefect", () => {
     /** S3's and MinIO's rules once more, character by character. */
     function isBucketName(name: string): boolean {
-        const isDigit = (character: string | undefined) =>
-            character !== undefined && character >= "0" && character <= "9";
-        const isAlphanumeric = (character: string | undefined) =>
-            isDigit(character) ||
-            (character !== undefined && character.length === 1 && character >= "a" && character <= "z");
+        const isDigit = (character = "") => character.length === 1 && character >= "0" && character <= "9";
+        const isAlphanumeric = (character = "") =>
+            isDigit(character) || (character.length === 1 && character >= "a" && character <= "z");
         const characters = name.split("");
         if (characters.length < 3 || characters.length > 63) {
             return false;
@@ -739,7 +760,7 @@ describe("bucketNameDefect", () => {
             }
         }
         const labels = name.split(".");
-        if (labels.length === 4 && labels.every((label) => label.split("").every(isDigit))) {
+        if (labels.length === 4 && labels.every((label) => label.split("").every((digit) => isDigit(digit)))) {
             return false;
         }
         return (
@@ -748,9 +769,9 @@ describe("bucketNameDefect", () => {
         );
     }
 
-    const label = fc.string({ unit: fc.constantFrom(..."abcz0189-"), maxLength: 12 });
+    const label = fc.string({ unit: fc.constantFrom(...Array.from("abcz0189-")), maxLength: 12 });
     const almost = fc.oneof(
-        fc.string({ unit: fc.constantFrom(..."abcz0189.-"), maxLength: 66 }),
+        fc.string({ unit: fc.constantFrom(...Array.from("abcz0189.-")), maxLength: 66 }),
         fc.array(label, { maxLength: 5 }).map((labels) => labels.join(".")),
         fc.array(fc.nat({ max: 300 }), { minLength: 3, maxLength: 5 }).map((numbers) => numbers.join(".")),
         fc

@@ -217,7 +217,7 @@ describe("what a description may add", () => {
 
 describe("mounts", () => {
     const volumes = async (source: pulumi.Input<string>) =>
-        (await argsOf(hardenedJob({ ...process, mounts: [{ source, path: "/data" }] })))["volumes"];
+        (await argsOf(hardenedJob({ ...process, mounts: [{ source, path: "/data" }] }))).volumes;
 
     it("an absolute path is a directory of the engine's host", async () => {
         expect(await volumes("/srv/minio")).toEqual([

@@ -148,6 +148,10 @@ describe("the tag of a build", () => {
         expect(new Set(hashes).size).toBe(hashes.length);
     });
 
+    it("does not change with a base that the build does not start from", () => {
+        expect(hashOf({ ...build, fromScratch: true }, "debian:13")).toBe(hashOf({ ...build, fromScratch: true }));
+    });
+
     it("has another version in another place, with the same hash", () => {
         expect(buildTag("thing", { ...build, version: "2" }).tag).toBe(`mlflow-platform/thing:2-${hashOf()}`);
     });
@@ -173,7 +177,7 @@ describe("the tag of a build", () => {
 
 describe("an image", () => {
     const make = (args: ConstructorParameters<typeof Image>[1]) => record(() => new Image("thing", args));
-    const build: Build = builds.seed;
+    const build: Build = { context: builds.seed.context, version: "1" };
     const withTarget: Build = { ...build, target: "server" };
 
     it("is built from a directory of this project, under the tag of its content, and kept", async () => {
@@ -199,22 +203,22 @@ describe("an image", () => {
 
     it("is built from a stage, where one is named", async () => {
         const { get } = await make({ build: withTarget });
-        expect(get("docker:RemoteImage thing").inputs["build"]).toStrictEqual({
+        expect(get("docker:RemoteImage thing").inputs.build).toStrictEqual({
             context: "images/seed",
             target: "server",
             secrets: buildSecrets,
         });
-        expect(get("docker:RemoteImage thing").inputs["name"]).toBe(buildTag("thing", withTarget).tag);
+        expect(get("docker:RemoteImage thing").inputs.name).toBe(buildTag("thing", withTarget).tag);
     });
 
     it("is built on another base, where one is named", async () => {
         const { get } = await make({ build, baseImage: "debian:13" });
-        expect(get("docker:RemoteImage thing").inputs["build"]).toStrictEqual({
+        expect(get("docker:RemoteImage thing").inputs.build).toStrictEqual({
             context: "images/seed",
             buildArgs: { BASE_IMAGE: "debian:13" },
             secrets: buildSecrets,
         });
-        expect(get("docker:RemoteImage thing").inputs["name"]).toBe(buildTag("thing", build, "debian:13").tag);
+        expect(get("docker:RemoteImage thing").inputs.name).toBe(buildTag("thing", build, "debian:13").tag);
     });
 
     it("is not built where another one is named", async () => {

@@ -68,7 +68,7 @@ describe("the attempt that is due", () => {
                 let last: JobRecord | undefined;
                 for (const exitCode of exitCodes) {
                     const attempt = dueAttempt(last);
-                    const runs = last === undefined || last.exitCode !== 0;
+                    const runs = last?.exitCode !== 0;
                     expect(attempt !== last?.attempt).toBe(runs);
                     // What does not run again keeps its exit code.
                     last = runs ? { exitCode, attempt } : last;

@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
 import { buildTag, builds } from "../../components/image.ts";
 import { JobError } from "../../components/job.ts";
+import { keys, parseConfiguration } from "../../config.ts";
 import { type Program, inDirectoryOfItsOwn, platform } from "./support/platform.ts";
 import {
     type Recording,
@@ -167,7 +168,7 @@ describe("with the default configuration", () => {
         const onEngine = made.registrations.filter(({ type }) => /^docker:.*:(Container|Volume|Network)$/.test(type));
         expect(onEngine).toHaveLength(19);
         for (const { key, inputs } of onEngine) {
-            expect([key, inputs["labels"]]).toEqual([
+            expect([key, inputs.labels]).toEqual([
                 key,
                 expect.arrayContaining([
                     { label: "mlflow-platform.project", value: "mlflow-platform" },
@@ -179,7 +180,32 @@ describe("with the default configuration", () => {
     });
 
     it("names the maker of the stack", () => {
-        expect(made.get("random:RandomId origin").inputs["prefix"]).toBe(`${userInfo().username}@${hostname()}-`);
+        expect(made.get("random:RandomId origin").inputs.prefix).toBe(`${userInfo().username}@${hostname()}-`);
+    });
+
+    it("generates what configuration would take for the same key", () => {
+        const generated = Object.fromEntries(
+            made.registrations
+                .filter(({ type }) => type.endsWith(":RandomPassword"))
+                .map(({ name, inputs }) => {
+                    const { length, lower } = inputs as { length: number; lower: boolean };
+                    return [name, (lower ? "a" : "A").repeat(length)];
+                }),
+        );
+        const { problems } = parseConfiguration({
+            values: {
+                minioRootUser: generated["minio-root-user"] ?? "",
+                minioRootPassword: generated["minio-root-password"] ?? "",
+                minioAccessKey: `${generated["minio-access-key"]?.slice(1) ?? ""}B`,
+                minioSecretAccessKey: generated["minio-secret-access-key"] ?? "",
+                pgOwnerPassword: generated["pg-owner-password"] ?? "",
+                pgPassword: generated["pg-password"] ?? "",
+            },
+            secrets: new Set(Object.keys(keys)),
+        });
+        expect(problems).toEqual([]);
+        // MLflow wants at least so much for the passphrase of users' credentials.
+        expect(generated["mlflow-kek-passphrase"]).toHaveLength(32);
     });
 
     it("leaves every name on the engine to autonaming, so that stacks live side by side", () => {
@@ -191,7 +217,7 @@ describe("with the default configuration", () => {
 
     it("runs what it builds", () => {
         const tag = (name: keyof typeof builds) => buildTag(name, builds[name]).tag;
-        const images = Object.fromEntries(containersOf(made).map(({ name, inputs }) => [name, inputs["image"]]));
+        const images = Object.fromEntries(containersOf(made).map(({ name, inputs }) => [name, inputs.image]));
         expect(images).toEqual({
             postgres: tag("postgres"),
             minio: tag("minio"),
@@ -203,14 +229,13 @@ describe("with the default configuration", () => {
     });
 
     it("has written the files that its builds mount", () => {
-        const secrets = (made.get("docker:RemoteImage mlflow").inputs["build"] as { secrets: { src: string }[] })
-            .secrets;
+        const secrets = (made.get("docker:RemoteImage mlflow").inputs.build as { secrets: { src: string }[] }).secrets;
         expect(secrets.map(({ src }) => existsSync(src))).toEqual([true, true, true]);
     });
 
     it("mounts each volume where it belongs, and credentials read-only", () => {
         const mounts = containersOf(made).flatMap(({ name, inputs }) =>
-            (inputs["volumes"] as { volumeName: string; containerPath: string; readOnly: boolean }[]).map(
+            (inputs.volumes as { volumeName: string; containerPath: string; readOnly: boolean }[]).map(
                 ({ volumeName, containerPath, readOnly }) =>
                     `${name}: ${volumeName.replace("mlflow-platform-test-", "")} at ${containerPath}${readOnly ? " (ro)" : ""}`,
             ),
@@ -234,7 +259,7 @@ describe("with the default configuration", () => {
 
     it("publishes three ports, all on loopback", () => {
         const published = containersOf(made).flatMap(({ name, inputs }) =>
-            ((inputs["ports"] ?? []) as { ip: string; external: number; internal: number }[]).map(
+            ((inputs.ports ?? []) as { ip: string; external: number; internal: number }[]).map(
                 ({ ip, external, internal }) => `${name} ${ip}:${external}->${internal}`,
             ),
         );
@@ -390,7 +415,7 @@ describe("credentials", () => {
 
     it("all reach the containers as files: the search below does find them where they are", () => {
         for (const [made, values] of cases()) {
-            const uploads = named(made, seeds).flatMap(({ inputs }) => textsInSight(revealed(inputs["uploads"])));
+            const uploads = named(made, seeds).flatMap(({ inputs }) => textsInSight(revealed(inputs.uploads)));
             expect(found(uploads, values)).toEqual(values);
         }
     });
@@ -406,8 +431,8 @@ describe("credentials", () => {
     it("are in a seed's files only: in no environment, argument, label, health check or image, secret or not", () => {
         for (const [made, values] of cases()) {
             for (const { key, inputs } of made.registrations) {
-                const { uploads: _files, ...rest } = inputs;
-                expect([key, found(textsInSight(revealed(rest)), values)]).toEqual([key, []]);
+                const others = Object.entries(inputs).filter(([name]) => name !== "uploads");
+                expect([key, found(textsInSight(revealed(others)), values)]).toEqual([key, []]);
             }
         }
     });
@@ -422,7 +447,7 @@ describe("credentials", () => {
 
     it("go to those alone who need them", () => {
         const filesOf = (seed: string) =>
-            found(textsInSight(revealed(configured.get(`docker:Container ${seed}`).inputs["uploads"])), [
+            found(textsInSight(revealed(configured.get(`docker:Container ${seed}`).inputs.uploads)), [
                 ...Object.values(planted),
                 "generated mlflow-kek-passphrase",
             ]);
@@ -449,7 +474,7 @@ describe("credentials", () => {
         expect(tree(configured)).toEqual(everything);
         expect(
             found(
-                named(configured, seeds).flatMap(({ inputs }) => textsInSight(revealed(inputs["uploads"]))),
+                named(configured, seeds).flatMap(({ inputs }) => textsInSight(revealed(inputs.uploads))),
                 generated,
             ),
         ).toEqual(["generated mlflow-kek-passphrase"]);
@@ -537,9 +562,9 @@ describe("outputs", () => {
                     "mlflow-migrate": { exitCode: 0, attempt: 1 },
                 }),
             });
-            expect(result.outputs["bucketName"]?.value).toBeUndefined();
-            expect(result.outputs["trackingUri"]?.value).toBeUndefined();
-            expect(result.outputs["clientEnv"]?.value).toBeUndefined();
+            expect(result.outputs.bucketName?.value).toBeUndefined();
+            expect(result.outputs.trackingUri?.value).toBeUndefined();
+            expect(result.outputs.clientEnv?.value).toBeUndefined();
             expect(result.made.registrations.map(({ key }) => key)).not.toContain("docker:Container mlflow");
             expect(failures.length).toBeGreaterThan(0);
             for (const failure of failures) {
@@ -559,7 +584,7 @@ describe("outputs", () => {
                     "mlflow-migrate": { exitCode: 7, attempt: 1 },
                 }),
             });
-            expect(result.outputs["trackingUri"]?.value).toBeUndefined();
+            expect(result.outputs.trackingUri?.value).toBeUndefined();
             expect(result.made.registrations.map(({ key }) => key)).not.toContain("docker:Container mlflow");
             expect(new Set(failures.map((failure) => (failure as Error).message))).toEqual(
                 new Set([
@@ -570,7 +595,7 @@ describe("outputs", () => {
 
         it("make the next update run the failed job again, and only that", async () => {
             const { result } = await failingJob("minio-provision");
-            const lastOutputs = { jobs: result.outputs["jobs"]?.value };
+            const lastOutputs = { jobs: result.outputs.jobs?.value };
             const next = await platform({}, { lastOutputs });
             expect(
                 Object.fromEntries(
@@ -581,7 +606,7 @@ describe("outputs", () => {
                 "mlflow-migrate": 1,
             });
             // And then the same for ever.
-            const after = await platform({}, { lastOutputs: { jobs: (await outputsOf(next))["jobs"]?.value } });
+            const after = await platform({}, { lastOutputs: { jobs: (await outputsOf(next)).jobs?.value } });
             expect(after.get("docker:Container minio-provision").options.replacementTrigger).toBe(2);
             expect(await outputsOf(after)).toEqual(await outputsOf(next));
         });

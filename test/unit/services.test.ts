@@ -43,13 +43,13 @@ const tmp = "rw,noexec,nosuid,nodev,size=64m";
 
 /** The files of a seed: name → content. */
 function filesOf(recording: Recording<unknown>, seed: string) {
-    const uploads = recording.get(`docker:Container ${seed}`).inputs["uploads"] as Record<string, unknown>[];
+    const uploads = recording.get(`docker:Container ${seed}`).inputs.uploads as Record<string, unknown>[];
     for (const { permissions } of uploads) {
         expect(permissions).toBe("0400");
     }
     return {
         owner: [...new Set(uploads.map(({ owner, group }) => `${String(owner)}:${String(group)}`))],
-        files: Object.fromEntries(uploads.map(({ file, content }) => [file, content])),
+        files: Object.fromEntries(uploads.map(({ file, content }) => [String(file), content])),
     };
 }
 
@@ -257,7 +257,7 @@ describe("MinIO", () => {
 
     it("keeps its data in a directory of the host where a path is given", async () => {
         const { get } = await make({ data: "/srv/minio" });
-        expect((get("docker:Container minio").inputs["volumes"] as unknown[])[0]).toEqual({
+        expect((get("docker:Container minio").inputs.volumes as unknown[])[0]).toEqual({
             hostPath: "/srv/minio",
             containerPath: "/data",
             readOnly: false,
@@ -379,6 +379,7 @@ describe("MLflow", () => {
             envs: [
                 "MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2://owner@postgres:5433/tracking",
                 "PGPASSFILE=/run/secrets/platform/pgpass",
+                "TMPDIR=/tmp",
             ],
             tmpfs: { "/tmp": tmp },
             memory: 1024,
@@ -492,9 +493,11 @@ describe("texts by which programs find each other", () => {
     const text = fc
         .oneof(
             fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 }),
-            fc.string({ unit: fc.constantFrom(..."ab:\\@/?#%&=+[]\"' ;!$*"), minLength: 1, maxLength: 20 }),
+            fc.string({ unit: fc.constantFrom(...Array.from("ab:\\@/?#%&=+[]\"' ;!$*")), minLength: 1, maxLength: 20 }),
         )
-        .filter((some) => some.trim() === some && some !== "" && ![...some].some((c) => c < " " || c === "\u007f"));
+        .filter(
+            (some) => some.trim() === some && some !== "" && !Array.from(some).some((c) => c < " " || c === "\u007f"),
+        );
     // A URL parser takes these for directions, not for a name.
     const name = text.filter((some) => ![".", ".."].includes(some));
     const address = fc.record({
@@ -555,18 +558,20 @@ describe("texts by which programs find each other", () => {
 
     /** The fields of a line as libpq reads it: a backslash takes the next character as it is, a colon ends a field. */
     function pgpassFields(line: string): string[] {
-        const fields = [""];
+        const fields: string[] = [];
+        let field = "";
         for (let at = 0; at < line.length; at += 1) {
             if (line.charAt(at) === ":") {
-                fields.push("");
+                fields.push(field);
+                field = "";
                 continue;
             }
             if (line.charAt(at) === "\\") {
                 at += 1;
             }
-            fields[fields.length - 1] += line.charAt(at);
+            field += line.charAt(at);
         }
-        return fields;
+        return [...fields, field];
     }
 
     it("gives every field back to a reader of password files", () => {

@@ -81,7 +81,7 @@ function plain(value: unknown): unknown {
     if (typeof value === "object" && value !== null) {
         const entries = value as Record<string, unknown>;
         return entries[secretMark] === secretKind
-            ? new Secret(plain(entries["value"]))
+            ? new Secret(plain(entries.value))
             : Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, plain(entry)]));
     }
     return value;
@@ -231,14 +231,17 @@ export async function record<T>(make: () => T | Promise<T>, circumstances: Circu
         });
     };
     // The SDK takes a stack with each promise and each resource; mapping them all to sources would take most of the time.
-    const { prepareStackTrace, stackTraceLimit } = Error;
+    const usual = {
+        prepareStackTrace: Object.getOwnPropertyDescriptor(Error, "prepareStackTrace")?.value as unknown,
+        stackTraceLimit: Error.stackTraceLimit,
+    };
     Object.assign(Error, { prepareStackTrace: undefined, stackTraceLimit: 5 });
     let result: T;
     try {
         result = await make();
         await waitForRPCs();
     } finally {
-        Object.assign(Error, { prepareStackTrace, stackTraceLimit });
+        Object.assign(Error, usual);
     }
     return {
         result,

@@ -1,0 +1,406 @@
+/** What the operations tell the user: progress, errors, log lines without secrets, the table at the end, the explanation. */
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { EngineEvent, Stack } from "@pulumi/pulumi/automation/index.js";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { packagesBase, pinnedBase, planBase } from "../../../operations/baseImage.ts";
+import { explanation } from "../../../operations/explain.ts";
+import { logTails, scrub, secretsOf } from "../../../operations/logTail.ts";
+import { placesOf } from "../../../operations/places.ts";
+import { type Plan, choicesOf } from "../../../operations/platform.ts";
+import { summary } from "../../../operations/start.ts";
+import { UpdateProgress } from "../../../operations/updateProgress.ts";
+import { UserError } from "../../../operations/userError.ts";
+import { cliRoot } from "../../../operations/workspace.ts";
+import { Commands } from "../support/commands.ts";
+
+const places = placesOf({ XDG_STATE_HOME: "/s", XDG_CACHE_HOME: "/c" });
+
+describe("the progress of an update", () => {
+    let clock: number;
+    let said: string[];
+    let progress: UpdateProgress;
+    beforeEach(() => {
+        vi.useFakeTimers();
+        clock = 0;
+        said = [];
+        progress = new UpdateProgress(
+            (line) => said.push(line),
+            30,
+            () => clock,
+        );
+    });
+    afterEach(() => {
+        progress.stop();
+        vi.useRealTimers();
+    });
+
+    const types = {
+        container: "docker:index/container:Container",
+        image: "docker:index/remoteImage:RemoteImage",
+        volume: "docker:index/volume:Volume",
+        network: "docker:index/network:Network",
+        password: "random:index/randomPassword:RandomPassword",
+        component: "mlflow-platform:index:Minio",
+        stack: "pulumi:pulumi:Stack",
+    };
+    const urn = (name: string) => `urn:pulumi:dev::mlflow-platform::a$b::${name}`;
+    const metadata = (op: string, kind: keyof typeof types, name: string) => ({
+        op,
+        type: types[kind],
+        urn: urn(name),
+    });
+    const begin = (op: string, kind: keyof typeof types, name: string) => {
+        progress.take({ resourcePreEvent: { metadata: metadata(op, kind, name) } } as unknown as EngineEvent);
+    };
+    const end = (op: string, kind: keyof typeof types, name: string) => {
+        progress.take({ resOutputsEvent: { metadata: metadata(op, kind, name) } } as unknown as EngineEvent);
+    };
+    const fail = (op: string, kind: keyof typeof types, name: string) => {
+        progress.take({ resOpFailedEvent: { metadata: metadata(op, kind, name) } } as unknown as EngineEvent);
+    };
+    const diagnostic = (severity: string, message: string) => {
+        progress.take({ diagnosticEvent: { severity, message } } as unknown as EngineEvent);
+    };
+    /** Lets the time pass that the clock and the timers show. */
+    const pass = (seconds: number) => {
+        clock += seconds * 1000;
+        vi.advanceTimersByTime(seconds * 1000);
+    };
+
+    it("says each period what is under way, and how long already", () => {
+        begin("create", "image", "mlflow");
+        begin("create", "container", "postgres");
+        pass(29);
+        expect(said).toEqual([]);
+        pass(1);
+        expect(said).toEqual(["0 done; creating image mlflow (30 s), creating container postgres (30 s)"]);
+        pass(30);
+        expect(said).toHaveLength(2);
+        expect(said[1]).toBe("0 done; creating image mlflow (60 s), creating container postgres (60 s)");
+    });
+
+    it("says nothing while nothing is under way", () => {
+        pass(300);
+        expect(said).toEqual([]);
+    });
+
+    it("says nothing after its end", () => {
+        begin("create", "image", "mlflow");
+        progress.stop();
+        pass(300);
+        expect(said).toEqual([]);
+    });
+
+    it("has a line for what took five seconds or more, and none for less", () => {
+        begin("create", "volume", "data");
+        begin("create", "container", "minio");
+        pass(4);
+        end("create", "volume", "data");
+        pass(1);
+        end("create", "container", "minio");
+        expect(said).toEqual(["created container minio (5 s)"]);
+        expect(progress.changes).toBe(2);
+    });
+
+    it.each([
+        ["create", "creating", "created"],
+        ["create-replacement", "creating", "created"],
+        ["update", "updating", "updated"],
+        ["replace", "replacing", "replaced"],
+        ["delete", "deleting", "deleted"],
+        ["delete-replaced", "deleting", "deleted"],
+        ["import", "import", "import"],
+    ])("calls %s %s, then %s", (op, during, after) => {
+        begin(op, "network", "backend");
+        pass(30);
+        end(op, "network", "backend");
+        expect(said).toEqual([`0 done; ${during} network backend (30 s)`, `${after} network backend (30 s)`]);
+    });
+
+    it("calls what is no object of the engine by its name", () => {
+        begin("create", "password", "pg-password");
+        pass(30);
+        expect(said).toEqual(["0 done; creating pg-password (30 s)"]);
+    });
+
+    it.each(["same", "read", "refresh", "read-discard", "remove-pending-replace", "discard"])(
+        "does not count %s, which changes nothing",
+        (op) => {
+            begin(op, "container", "minio");
+            pass(30);
+            end(op, "container", "minio");
+            expect(said).toEqual([]);
+            expect(progress.changes).toBe(0);
+        },
+    );
+
+    it.each(["component", "stack"] as const)("does not count a %s, which is no change on the engine", (kind) => {
+        begin("create", kind, "minio");
+        pass(30);
+        end("create", kind, "minio");
+        expect(said).toEqual([]);
+        expect(progress.changes).toBe(0);
+    });
+
+    it("names what failed, and no longer says that it is under way", () => {
+        begin("create", "container", "minio");
+        pass(10);
+        fail("create", "container", "minio");
+        expect(progress.failed).toEqual(["minio"]);
+        expect(progress.changes).toBe(0);
+        pass(30);
+        expect(said).toEqual([]);
+    });
+
+    it("collects errors once each, without colours and without the engine's closing words", () => {
+        diagnostic("warning", "careful");
+        diagnostic("error", "<{%reset%}>job x ended with exit code 1<{%reset%}>\n");
+        diagnostic("error", "<{%fg 1%}>job x ended with exit code 1<{%reset%}>");
+        diagnostic("error", "<{%reset%}><{%reset%}>");
+        diagnostic("error", "update failed");
+        diagnostic("info", "hello");
+        diagnostic("error", "port is taken");
+        expect(progress.errors).toEqual(["job x ended with exit code 1", "port is taken"]);
+    });
+});
+
+describe("log lines", () => {
+    it.each<[string, string, string[], string]>([
+        ["a secret as it is", "password=hunter2 hunter2", ["hunter2"], "password=[secret] [secret]"],
+        ["a secret in base64", `basic ${Buffer.from("hunter2").toString("base64")}`, ["hunter2"], "basic [secret]"],
+        ["a secret in a URL", "postgresql://u:p%2Fw%20d%3F@h/db", ["p/w d?"], "postgresql://u:[secret]@h/db"],
+        ["a value of three characters, which stands in half the words", "the lather", ["the"], "the lather"],
+        ["a value of four characters", "lather", ["athe"], "l[secret]r"],
+        ["characters that mean something to a pattern", "x a.b*c$& y", ["a.b*c$&"], "x [secret] y"],
+        ["the longer of two that begin alike", "longsecret long", ["long", "longsecret"], "[secret] [secret]"],
+        ["no secret at all", "all is well", [], "all is well"],
+        ["an empty value", "all is well", [""], "all is well"],
+        ["more than one line", "a hunter2\nb hunter2", ["hunter2"], "a [secret]\nb [secret]"],
+    ])("without %s", (_words, text, secrets, expected) => {
+        expect(scrub(text, secrets)).toBe(expected);
+    });
+
+    it("hold no secret of four characters or more, in any of the three forms", () => {
+        // Digits and punctuation only: no letter of "[secret]" itself.
+        const secretText = fc.string({
+            unit: fc.constantFrom(...Array.from("0123456789/+%&?: ")),
+            minLength: 4,
+            maxLength: 12,
+        });
+        fc.assert(
+            fc.property(fc.array(secretText, { minLength: 1, maxLength: 4 }), (secrets) => {
+                const forms = secrets.flatMap((some) => [
+                    some,
+                    encodeURIComponent(some),
+                    Buffer.from(some).toString("base64"),
+                ]);
+                const scrubbed = scrub(forms.map((form) => `<${form}>`).join("\n"), secrets);
+                for (const some of secrets) {
+                    expect(scrubbed).not.toContain(some);
+                    expect(scrubbed).not.toContain(encodeURIComponent(some));
+                    expect(scrubbed).not.toContain(Buffer.from(some).toString("base64"));
+                }
+            }),
+        );
+    });
+});
+
+describe("the logs of what failed", () => {
+    let commands: Commands;
+    beforeEach(() => {
+        commands = new Commands();
+        commands.add(join(cliRoot(commands.places), "bin/pulumi"), {
+            "stack export --show-secrets --stack dev": JSON.stringify({
+                version: 3,
+                deployment: {
+                    resources: [
+                        {
+                            type: "random:index/randomPassword:RandomPassword",
+                            outputs: {
+                                result: { "4dabf18193072939515e22adb298388d": "x", plaintext: '"gener\\"ated"' },
+                            },
+                        },
+                        { type: "random:index/randomPassword:RandomPassword", outputs: { result: "in plain text" } },
+                        { type: "random:index/randomId:RandomId", outputs: { hex: "ana@laptop-1" } },
+                    ],
+                },
+            }),
+        });
+    });
+    afterEach(() => {
+        commands.remove();
+    });
+    const stack = {
+        name: "dev",
+        getAllConfig: () =>
+            Promise.resolve({
+                "mlflow-platform:pgPassword": { value: "configured", secret: true },
+                "mlflow-platform:pgUser": { value: "ana", secret: false },
+            }),
+    } as unknown as Stack;
+
+    it("are searched for every secret of the stack: configured and generated", async () => {
+        expect(await secretsOf(stack, commands.places, commands.variables)).toEqual([
+            "configured",
+            'gener"ated',
+            "in plain text",
+        ]);
+    });
+
+    it("are the last lines of each container, indented, without secrets; what is no container is left out", async () => {
+        commands.add("docker", {
+            "logs --tail 20 mlflow-platform-dev-minio": 'password is configured\nnot gener"ated, ana\n',
+            "logs --tail 20 mlflow-platform-dev-silent": "\n",
+        });
+        expect(await logTails(stack, ["pg-password", "minio", "silent"], commands.places, commands.variables)).toBe(
+            "The last log lines of mlflow-platform-dev-minio:\n  password is [secret]\n  not [secret], ana",
+        );
+    });
+
+    it("are nothing where nothing that failed is a container", async () => {
+        commands.add("docker", {});
+        expect(await logTails(stack, ["pg-password"], commands.places, commands.variables)).toBe("");
+    });
+});
+
+describe("the table at the end", () => {
+    const outputs = { trackingUri: "http://127.0.0.1:5001", minioConsoleUrl: "http://127.0.0.1:9011", jobs: {} };
+
+    it("says where everything is, and names the stack in every command", () => {
+        expect(summary(outputs, "prod")).toBe(`MLflow         http://127.0.0.1:5001
+MinIO console  http://127.0.0.1:9011
+Credentials    npm run --silent pulumi -- stack output --show-secrets --stack prod
+Client         export MLFLOW_TRACKING_URI=http://127.0.0.1:5001
+Stop           npm stop -- --stack prod
+
+In a notebook with mlflow installed:
+
+import mlflow
+mlflow.set_tracking_uri("http://127.0.0.1:5001")`);
+    });
+});
+
+describe("the explanation", () => {
+    const ready: Plan = {
+        engine: { action: "running", host: "unix:///x", reason: "engine 20.10.24 answers at unix:///x" },
+        toolchain: { source: "official", reason: "get.pulumi.com answers", ready: true, missing: [] },
+        base: { source: "registry", ready: true, reason: "the engine has it" },
+    };
+    const variables = { PULUMI_BACKEND_URL: "file:///s/mlflow-platform/backend" };
+
+    it("of a host that has everything", () => {
+        expect(explanation(ready, places, variables, []))
+            .toBe(`Docker engine        used as it is: engine 20.10.24 answers at unix:///x
+Pulumi CLI, plugins  official downloads, ready: get.pulumi.com answers
+Base image           the one pinned in the Dockerfiles: the engine has it
+Images to build      none
+Backend              file:///s/mlflow-platform/backend
+Pulumi home          /c/mlflow-platform/pulumi`);
+    });
+
+    it("of a host that has nothing", () => {
+        const bare: Plan = {
+            engine: { action: "install", host: "unix:///x", reason: "there is no docker command" },
+            toolchain: {
+                source: "modules",
+                reason: "get.pulumi.com does not answer",
+                ready: false,
+                missing: ["pulumi", "docker"],
+            },
+            base: {
+                source: "packages",
+                reference: "mlflow-platform/debian:trixie-1",
+                ready: false,
+                reason: "made from packages",
+            },
+        };
+        expect(explanation(bare, places, {}, ["postgres", "minio"])).toBe(
+            [
+                "Docker engine        installed and started by this: there is no docker command",
+                "Pulumi CLI, plugins  built from Go modules: get.pulumi.com does not answer",
+                "  still to get       pulumi, docker",
+                "Base image           mlflow-platform/debian:trixie-1: made from packages",
+                "Images to build      postgres, minio",
+                "Backend              ",
+                "Pulumi home          /c/mlflow-platform/pulumi",
+            ].join("\n"),
+        );
+    });
+
+    it("of an engine that only has to be started", () => {
+        const idle: Plan = { ...ready, engine: { action: "start", host: "unix:///x", reason: "dockerd does not run" } };
+        expect(explanation(idle, places, variables, []).split("\n")[0]).toBe(
+            "Docker engine        started by this: dockerd does not run",
+        );
+    });
+});
+
+describe("the base image", () => {
+    it("is pinned by digest, the same in every Dockerfile", () => {
+        const images = join(places.project, "images");
+        const pins = readdirSync(images, { recursive: true, encoding: "utf8" })
+            .filter((path) => path.endsWith("Dockerfile"))
+            .flatMap((path) => [...readFileSync(join(images, path), "utf8").matchAll(/^ARG BASE_IMAGE=(.*)$/gm)])
+            .map(([, reference]) => reference);
+        expect(pins).toHaveLength(3);
+        expect(new Set(pins)).toEqual(new Set([pinnedBase(places)]));
+        expect(pinnedBase(places)).toMatch(/@sha256:[0-9a-f]{64}$/);
+    });
+
+    it("made from packages is named after the script that makes it", () => {
+        expect(packagesBase(places)).toMatch(/^mlflow-platform\/debian:trixie-[0-9a-f]{12}$/);
+        expect(packagesBase(places)).toBe(packagesBase(places));
+    });
+
+    it("is the user's own where the environment names one", async () => {
+        expect(await planBase(places, { MLFLOW_PLATFORM_BASE_IMAGE: "mine:1" }, undefined, undefined)).toEqual({
+            source: "environment",
+            reference: "mine:1",
+            ready: true,
+            reason: "MLFLOW_PLATFORM_BASE_IMAGE names mine:1",
+        });
+    });
+
+    it.each<[NodeJS.ProcessEnv]>([[{}], [{ MLFLOW_PLATFORM_BASE_IMAGE: "mine:1" }]])(
+        "is from where the user forces it, with %j in the environment",
+        async (env) => {
+            expect(await planBase(places, env, undefined, "registry")).toEqual({
+                source: "registry",
+                ready: false,
+                reason: "asked for",
+            });
+            expect(await planBase(places, env, undefined, "packages")).toEqual({
+                source: "packages",
+                reference: packagesBase(places),
+                ready: false,
+                reason: "asked for",
+            });
+        },
+    );
+});
+
+describe("what the environment forces, for commands without options", () => {
+    it.each<[NodeJS.ProcessEnv, object]>([
+        [{}, { toolchain: undefined, base: undefined }],
+        [{ MLFLOW_PLATFORM_TOOLCHAIN: "official" }, { toolchain: "official", base: undefined }],
+        [{ MLFLOW_PLATFORM_TOOLCHAIN: "modules" }, { toolchain: "modules", base: undefined }],
+        [{ MLFLOW_PLATFORM_BASE: "registry" }, { toolchain: undefined, base: "registry" }],
+        [{ MLFLOW_PLATFORM_BASE: "packages" }, { toolchain: undefined, base: "packages" }],
+        [
+            { MLFLOW_PLATFORM_TOOLCHAIN: "other", MLFLOW_PLATFORM_BASE: "" },
+            { toolchain: undefined, base: undefined },
+        ],
+    ])("%j", (env, choices) => {
+        expect(choicesOf(env)).toEqual(choices);
+    });
+});
+
+describe("an error for the user", () => {
+    it("has what is wrong and what to do about it", () => {
+        const error = new UserError("It is broken.", "Mend it.");
+        expect([error.name, error.message, error.cure]).toEqual(["UserError", "It is broken.", "Mend it."]);
+        expect(error).toBeInstanceOf(Error);
+    });
+});

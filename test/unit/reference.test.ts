@@ -1,0 +1,45 @@
+/** What is made from the table of keys is in the repository as it would be made now. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { type Key, keys } from "../../config.ts";
+import { configurationReference, projectFile } from "../../operations/reference.ts";
+
+const file = (name: string) => readFileSync(join(import.meta.dirname, "../..", name), "utf8");
+
+describe("npm run reference", () => {
+    it("would not change docs/configuration.md", () => {
+        expect(file("docs/configuration.md")).toBe(configurationReference());
+    });
+
+    it("would not change Pulumi.yaml", () => {
+        expect(file("Pulumi.yaml")).toBe(projectFile(file("Pulumi.yaml")));
+    });
+
+    it("describes each key once, secrets as such, with its Compose variable, default and meaning", () => {
+        const rows = configurationReference()
+            .split("\n")
+            .filter((line) => line.startsWith("| `"))
+            .map((line) => line.slice(2, -2).split(" | "));
+        const cells = new Map(rows.map((row) => [row[row.length - 5], row]));
+        expect(rows).toHaveLength(Object.keys(keys).length);
+        for (const [name, key] of Object.entries<Key<unknown>>(keys)) {
+            const row = cells.get(`\`${name}\``) ?? [];
+            expect(row.slice(0, -5)).toEqual(key.compose === undefined ? [] : [`\`${key.compose}\``]);
+            expect(row.slice(-4)[0]).toBe(key.secret ? "yes" : "");
+            expect(row.at(-2)).toBe(key.default === undefined ? key.unset : `\`${key.default}\``);
+            expect(row.at(-1)).toBe(key.doc);
+        }
+    });
+
+    it("declares in Pulumi.yaml every key that has a default, and no other", () => {
+        const declared = [...file("Pulumi.yaml").matchAll(/^ {4}(\w+):\n {8}description: .*\n {8}default: "(.*)"$/gm)];
+        expect(Object.fromEntries(declared.map(([, name, value]) => [name, value]))).toEqual(
+            Object.fromEntries(
+                Object.entries<Key<unknown>>(keys).flatMap(([name, key]) =>
+                    key.default === undefined ? [] : [[name, key.default]],
+                ),
+            ),
+        );
+    });
+});
