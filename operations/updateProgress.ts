@@ -40,7 +40,8 @@ export class UpdateProgress {
     /** Names of the resources that failed. */
     public readonly failed: string[] = [];
     private readonly running = new Map<string, { what: string; during: string; after: string; since: number }>();
-    private done = 0;
+    /** A replacement is several steps of one resource. */
+    private readonly done = new Set<string>();
     private readonly timer: NodeJS.Timeout;
 
     constructor(
@@ -57,7 +58,7 @@ export class UpdateProgress {
 
     /** How many resources were changed. */
     public get changes(): number {
-        return this.done;
+        return this.done.size;
     }
 
     /** Takes one event. */
@@ -73,7 +74,7 @@ export class UpdateProgress {
         const step = ended === undefined ? undefined : this.running.get(ended.urn);
         if (ended !== undefined && step !== undefined) {
             this.running.delete(ended.urn);
-            this.done += 1;
+            this.done.add(ended.urn);
             if (this.seconds(step.since) >= worthALine) {
                 this.say(`${step.after} ${step.what} (${this.seconds(step.since)} s)`);
             }
@@ -106,7 +107,7 @@ export class UpdateProgress {
             const current = [...this.running.values()].map(
                 ({ during, what, since }) => `${during} ${what} (${this.seconds(since)} s)`,
             );
-            this.say(`${this.done} done; ${current.join(", ")}`);
+            this.say(`${this.done.size} done; ${current.join(", ")}`);
         }
     }
 }
