@@ -1,5 +1,4 @@
 /** The platform, from top to bottom: what everything is made of, database, artifact store, tracking server, outputs. */
-import { hostname, userInfo } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
 import { writeBuildSecrets } from "./components/buildSecrets.ts";
 import { GeneratedSecret } from "./components/generatedSecret.ts";
@@ -8,7 +7,7 @@ import type { JobRecord } from "./components/job.ts";
 import { Minio } from "./components/minio.ts";
 import { Mlflow } from "./components/mlflow.ts";
 import { Network } from "./components/network.ts";
-import { Origin } from "./components/origin.ts";
+import { Origin, currentMaker } from "./components/origin.ts";
 import { Postgres } from "./components/postgres.ts";
 import { Volume } from "./components/volume.ts";
 import { portOf, readConfiguration } from "./config.ts";
@@ -22,7 +21,7 @@ writeBuildSecrets(process.cwd(), process.env);
 const last = new pulumi.StackReference(`${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`);
 const lastRecords = last.getOutput("jobs") as pulumi.Output<Record<string, JobRecord> | undefined>;
 
-const { labels } = new Origin("origin", { maker: `${userInfo().username}@${hostname()}` });
+const { labels } = new Origin("origin", { maker: currentMaker() });
 const { networkId } = new Network("backend", { labels });
 const minioData =
     config.minioVolumePath ?? new Volume("minio_data", { labels, volumeName: config.minioVolumeName }).volumeName;

@@ -1,6 +1,17 @@
+import { hostname, userInfo } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { type Labels, originLabel, projectLabel, stackLabel } from "./labels.ts";
+
+/** Who runs the program: user and host. */
+export function currentMaker(): string {
+    try {
+        return `${userInfo().username}@${hostname()}`;
+    } catch {
+        // A user id without a name, as containers and runners have.
+        return `${process.getuid?.() ?? "unknown"}@${hostname()}`;
+    }
+}
 
 /** Arguments of `Origin`. */
 export interface OriginArgs {

@@ -31,23 +31,33 @@ export interface Plan {
     readonly base: BasePlan;
 }
 
-/** Looks at everything and changes nothing. */
+/** Looks at everything and changes nothing. Throws a UserError where no engine can be had. */
 export async function planPlatform(places: Places, env: NodeJS.ProcessEnv, choices: Choices): Promise<Plan> {
     const engine = await planEngine(env);
+    return { engine, ...(await planTools(places, env, choices, engine)) };
+}
+
+/** The same for tools and base image alone, with an engine or without one. */
+export async function planTools(
+    places: Places,
+    env: NodeJS.ProcessEnv,
+    { toolchain: forced, base: forcedBase }: Choices,
+    engine: EnginePlan | undefined,
+): Promise<Omit<Plan, "engine">> {
     const [toolchain, base] = await Promise.all([
-        planToolchain({
-            pulumiHome: places.pulumiHome,
-            env,
-            ...(choices.toolchain === undefined ? {} : { forced: choices.toolchain }),
-        }),
-        planBase(places, env, engine.action === "running" ? engine : undefined, choices.base),
+        planToolchain({ pulumiHome: places.pulumiHome, env, ...(forced === undefined ? {} : { forced }) }),
+        planBase(places, env, engine?.action === "running" ? engine : undefined, forcedBase),
     ]);
-    return { engine, toolchain, base };
+    return { toolchain, base };
 }
 
 /** Variables for Pulumi and docker under a plan. */
-export function variablesOf(plan: Pick<Plan, "engine" | "base">, places: Places, env: NodeJS.ProcessEnv) {
-    return pulumiVariables(places, env, { dockerHost: plan.engine.host, baseImage: plan.base.reference });
+export function variablesOf(
+    plan: Pick<Plan, "base"> & { readonly engine?: EnginePlan | undefined },
+    places: Places,
+    env: NodeJS.ProcessEnv,
+): Record<string, string> {
+    return pulumiVariables(places, env, { dockerHost: plan.engine?.host, baseImage: plan.base.reference });
 }
 
 /** Asks before the distribution's engine is installed. No terminal counts as yes. */

@@ -2,10 +2,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { planEngine } from "./engine.ts";
 import { ended } from "./interruption.ts";
 import { type Places, makeState } from "./places.ts";
-import { choicesOf, planPlatform, variablesOf } from "./platform.ts";
+import { choicesOf, planTools, variablesOf } from "./platform.ts";
 import { installToolchain } from "./toolchain.ts";
+import { UserError } from "./userError.ts";
 import { cliRoot } from "./workspace.ts";
 
 /** Shell lines that give any `pulumi` command the same variables. */
@@ -21,8 +23,15 @@ export function exportLines(variables: Record<string, string>, path: string): st
 /** Runs the CLI with the arguments as they are, or prints the variables. Returns the exit code. */
 export async function pulumi(args: readonly string[], places: Places, env: NodeJS.ProcessEnv): Promise<number> {
     makeState(places);
-    const plan = await planPlatform(places, env, choicesOf(env));
-    const variables = variablesOf(plan, places, env);
+    // Most commands need no engine; those that do say so themselves.
+    const engine = await planEngine(env).catch((error: unknown) => {
+        if (error instanceof UserError) {
+            return undefined;
+        }
+        throw error;
+    });
+    const plan = await planTools(places, env, choicesOf(env), engine);
+    const variables = variablesOf({ ...plan, engine }, places, env);
     if (args[0] === "--env") {
         console.log(exportLines(variables, join(cliRoot(places), "bin")));
         return 0;

@@ -6,6 +6,7 @@ import type { Configuration } from "../config.ts";
 import { checkReading, checkRoundTrip } from "./check.ts";
 import { explanation } from "./explain.ts";
 import { ended, interrupted, stopIfInterrupted } from "./interruption.ts";
+import { settleLock } from "./lock.ts";
 import { logTails } from "./logTail.ts";
 import type { Places } from "./places.ts";
 import { type Choices, type Plan, confirmInstallation, planPlatform, setUpSteps, variablesOf } from "./platform.ts";
@@ -13,7 +14,7 @@ import { runSteps, type Say } from "./progress.ts";
 import { checkDisk, checkPorts, configurationOf, isLocal, settleObjects } from "./stackCheck.ts";
 import { UpdateProgress } from "./updateProgress.ts";
 import { UserError } from "./userError.ts";
-import { openStack, staleLocks } from "./workspace.ts";
+import { openStack } from "./workspace.ts";
 
 /** Options of `npm start`. */
 export interface StartOptions extends Choices {
@@ -142,10 +143,7 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
             title: `Stack ${options.stack}`,
             run: async (say) => {
                 stack = await openStack(places, options.stack, variables);
-                if (staleLocks(places, variables.PULUMI_BACKEND_URL ?? "", options.stack)) {
-                    say("removing the lock of an update that was killed");
-                    await stack.cancel();
-                }
+                await settleLock(stack, variables, say);
                 const configuration = await configurationOf(stack, variables);
                 await settleObjects(stack, variables, say);
                 await checkPorts(options.stack, configuration, variables);

@@ -1,12 +1,13 @@
 /** `npm stop` and `npm run delete-data`: with and without what is protected. */
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { ended, stopIfInterrupted } from "./interruption.ts";
+import { settleLock } from "./lock.ts";
 import type { Places } from "./places.ts";
 import { choicesOf, planPlatform, variablesOf } from "./platform.ts";
 import { type Say, runSteps } from "./progress.ts";
 import { UpdateProgress } from "./updateProgress.ts";
 import { UserError } from "./userError.ts";
-import { openStack, runCli, staleLocks } from "./workspace.ts";
+import { openStack, runCli } from "./workspace.ts";
 
 async function openExisting(stackName: string, places: Places, env: NodeJS.ProcessEnv) {
     const plan = await planPlatform(places, env, choicesOf(env));
@@ -18,9 +19,9 @@ async function openExisting(stackName: string, places: Places, env: NodeJS.Proce
     }
     const variables = variablesOf(plan, places, env);
     const stack = await openStack(places, stackName, variables, true);
-    if (staleLocks(places, variables.PULUMI_BACKEND_URL ?? "", stackName)) {
-        await stack.cancel();
-    }
+    await settleLock(stack, variables, (line) => {
+        console.log(line);
+    });
     return { stack, variables };
 }
 

@@ -1,12 +1,11 @@
 /** Pulumi's CLI with this user's home, backend and passphrase, and stacks in it. */
 import { createDecipheriv, pbkdf2Sync } from "node:crypto";
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { hostname } from "node:os";
 import { delimiter, join } from "node:path";
 import { LocalWorkspace, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
-import { type Places, makeState, projectName } from "./places.ts";
+import { type Places, makeState } from "./places.ts";
 import { UserError } from "./userError.ts";
 
 /** What the rest of the set-up found out, for the program and its plugins. */
@@ -157,32 +156,4 @@ export async function openStack(
         }
     }
     return Stack.createOrSelect(stackName, workspace);
-}
-
-/** Whether the lock of an update on a `file://` backend was left by a process that is gone. */
-export function staleLocks(places: Places, backendUrl: string, stackName: string): boolean {
-    if (!backendUrl.startsWith("file://")) {
-        return false;
-    }
-    const directory = join(backendUrl.slice("file://".length), ".pulumi/locks/organization", projectName, stackName);
-    if (!existsSync(directory)) {
-        return false;
-    }
-    // Beside each lock the backend may keep a file with its attributes.
-    const files = readdirSync(directory).filter((file) => file.endsWith(".json"));
-    const locks = files.map(
-        (file) => JSON.parse(readFileSync(join(directory, file), "utf8")) as { pid: number; hostname: string },
-    );
-    return locks.length > 0 && locks.every((lock) => lock.hostname === hostname() && !isAlive(lock.pid));
-}
-
-function isAlive(pid: number): boolean {
-    try {
-        process.kill(pid, 0);
-    } catch (error) {
-        return (error as NodeJS.ErrnoException).code === "EPERM";
-    }
-    // A process that was killed stays as a zombie until its parent asks for it, which in a container may be never.
-    const status = `/proc/${pid}/status`;
-    return !existsSync(status) || !/^State:\s+Z/m.test(readFileSync(status, "utf8"));
 }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { checkDisk } from "../../operations/stackCheck.ts";
 import { Checkout, ending } from "./checkout.ts";
 import { containersOf, docker, dockerLines, healthy, identities } from "./engine.ts";
 import { initStack } from "./platforms.ts";
@@ -151,6 +152,31 @@ describe("npm start refuses in words, before it changes anything", () => {
                 expect(output).toContain("sudo usermod -aG docker $USER");
             } finally {
                 rmSync(join(bin, "docker"));
+            }
+        });
+
+        // Only root can make a file system; the gate runs as root.
+        it.runIf(process.getuid?.() === 0)("a disk that is full: of the tools, and of the engine", async () => {
+            const disk = mkdtempSync(join(tmpdir(), "disk-"));
+            execFileSync("mount", ["-t", "tmpfs", "-o", "size=10m", "tmpfs", disk]);
+            try {
+                const { code, output } = await checkout.run("start", ["--stack", stack, "--toolchain", "modules"], {
+                    PULUMI_HOME: disk,
+                });
+                expect(code).toBe(1);
+                expect(output).toMatch(new RegExp(`Building the tools takes .* GB in .*${disk}.*; 0\\.0 GB are free`));
+                // An engine that keeps its images there.
+                writeFileSync(join(bin, "docker"), `#!/bin/sh\necho ${disk}\n`);
+                chmodSync(join(bin, "docker"), 0o755);
+                const local = { DOCKER_HOST: "unix:///var/run/docker.sock", PATH: bin };
+                await expect(checkDisk(true, local)).rejects.toThrow(
+                    `The disk of the Docker engine (${disk}) has 0.0 GiB free`,
+                );
+                expect(existsSync(join(disk, "versions"))).toBe(false);
+            } finally {
+                rmSync(join(bin, "docker"), { force: true });
+                execFileSync("umount", [disk]);
+                rmSync(disk, { recursive: true });
             }
         });
 

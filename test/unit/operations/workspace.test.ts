@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { lockState } from "../../../operations/lock.ts";
 import { makeState, placesOf, projectName } from "../../../operations/places.ts";
 import { exportLines } from "../../../operations/pulumi.ts";
 import { UserError } from "../../../operations/userError.ts";
@@ -17,7 +18,6 @@ import {
     pulumiVariables,
     saltFits,
     stackFile,
-    staleLocks,
     withFittingSalt,
 } from "../../../operations/workspace.ts";
 import { Commands } from "../support/commands.ts";
@@ -308,18 +308,17 @@ describe("the lock of an update", () => {
         mkdirSync(directory, { recursive: true });
         writeFileSync(join(directory, name), JSON.stringify({ ...content, username: "ana" }));
     };
-    const stale = (url = `file://${commands.places.backend}`, stackName = "dev") =>
-        staleLocks(commands.places, url, stackName);
+    const state = (url = `file://${commands.places.backend}`, stackName = "dev") => lockState(url, stackName);
 
     it("is stale where its process on this host is gone", () => {
         lock("a.json", { pid: gone(), hostname: hostname() });
-        expect(stale()).toBe(true);
+        expect(state()).toBe("stale");
     });
 
     it("is stale with the attributes that the backend keeps beside it", () => {
         lock("a.json", { pid: gone(), hostname: hostname() });
         lock("a.json.attrs", { pid: process.pid, hostname: hostname() });
-        expect(stale()).toBe(true);
+        expect(state()).toBe("stale");
     });
 
     it.runIf(existsSync("/proc/self/status"))("is stale where its process is a zombie", async () => {
@@ -332,46 +331,46 @@ describe("the lock of an update", () => {
                 await sleep(10);
             }
             lock("a.json", { pid, hostname: hostname() });
-            expect(stale()).toBe(true);
+            expect(state()).toBe("stale");
         } finally {
             parent.kill();
         }
     });
 
-    it("is not stale where its process runs", () => {
+    it("is held where its process runs", () => {
         lock("a.json", { pid: process.pid, hostname: hostname() });
-        expect(stale()).toBe(false);
+        expect(state()).toBe("held");
     });
 
-    it("is not stale where its process runs as another user", () => {
+    it("is held where its process runs as another user", () => {
         lock("a.json", { pid: 1, hostname: hostname() });
-        expect(stale()).toBe(false);
+        expect(state()).toBe("held");
     });
 
-    it("is not stale where it is another host's, which cannot be known", () => {
+    it("is held, for all that is known, where it is another host's", () => {
         lock("a.json", { pid: gone(), hostname: "another-host" });
-        expect(stale()).toBe(false);
+        expect(state()).toBe("held");
     });
 
-    it("is not stale where one of several is held", () => {
+    it("is held where one of several is held", () => {
         lock("a.json", { pid: gone(), hostname: hostname() });
         lock("b.json", { pid: process.pid, hostname: hostname() });
-        expect(stale()).toBe(false);
+        expect(state()).toBe("held");
     });
 
     it("is not there", () => {
-        expect(stale()).toBe(false);
+        expect(state()).toBe("none");
         mkdirSync(join(commands.places.backend, ".pulumi/locks/organization/mlflow-platform/dev"), { recursive: true });
-        expect(stale()).toBe(false);
+        expect(state()).toBe("none");
     });
 
     it("is another stack's", () => {
         lock("a.json", { pid: gone(), hostname: hostname() });
-        expect(stale(undefined, "prod")).toBe(false);
+        expect(state(undefined, "prod")).toBe("none");
     });
 
     it("is not looked for in a backend elsewhere", () => {
         lock("a.json", { pid: gone(), hostname: hostname() });
-        expect(stale(`s3://${commands.places.backend}`)).toBe(false);
+        expect(state(`s3://${commands.places.backend}`)).toBe("none");
     });
 });
