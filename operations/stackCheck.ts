@@ -145,7 +145,7 @@ export async function checkPorts(
 }
 
 /** GiB that the first builds take on the engine's disk, with their caches; and what a finished platform wants to have free. */
-const needed = { builds: 9, running: 1 };
+const needed = { builds: 7, running: 1 };
 
 /** Throws a UserError where the engine's disk is too full. */
 export async function checkDisk(builds: boolean, variables: Record<string, string>): Promise<void> {

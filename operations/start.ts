@@ -158,10 +158,11 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
         throw new Error("no stack was opened");
     }
     const opened = stack;
-    const minutes = toBuild.reduce((sum, name) => sum + (buildMinutes[name] ?? 0), 0);
+    // They are built side by side.
+    const minutes = Math.max(0, ...toBuild.map((name) => buildMinutes[name] ?? 0));
     if (minutes > 0) {
         console.log(
-            `Images to build: ${toBuild.join(", ")}. The first time this takes about ${minutes} minutes on 2 cores and 6 GB of ` +
+            `Images to build: ${toBuild.join(", ")}. The first time this takes about ${minutes} min on 2 cores and 6 GB of ` +
                 "disk, caches included.",
         );
     }
