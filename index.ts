@@ -117,5 +117,9 @@ export const clientEnv = known(pulumi.secret({ MLFLOW_TRACKING_URI: mlflow.track
 export const modelServerUrls = {};
 /** How each job ended; the next update reads it. */
 export const jobs = Object.fromEntries(
-    Object.entries({ ...minio.jobRecords, ...mlflow.jobRecords }).map(([name, record]) => [name, known(record)]),
+    Object.entries({ ...minio.jobRecords, ...mlflow.jobRecords }).map(([name, record]) => [
+        name,
+        // A job that was not reached is as it was.
+        pulumi.recover<JobRecord | undefined>(record, () => lastRecords.apply((records) => records?.[name])),
+    ]),
 );

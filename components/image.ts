@@ -37,7 +37,7 @@ export interface ImageArgs {
 
 /**
  * 12 hexadecimal digits that stand for all that goes into a build: names and bytes of the context's files, and the
- * settings. Modes are left out: a checkout may not keep them, so the Dockerfiles set them.
+ * settings. Modes are left out: they differ between checkouts by umask.
  */
 function contentHash(context: string, ...settings: string[]): string {
     const hash = createHash("sha256");

@@ -162,7 +162,8 @@ export class Mlflow extends pulumi.ComponentResource {
             image,
             labels: {
                 ...labels,
-                // The server starts after the migration, and again after the next one that had something to do.
+                // The server starts after the migration; and it is deleted before the next one, because whatever takes
+                // a property of a container that is replaced goes first.
                 "mlflow-platform.migrated": migration.succeeded.apply(String),
             },
             owner,

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { writeBuildSecrets } from "../components/buildSecrets.ts";
+import { buildTag, builds } from "../components/image.ts";
 import { installPackages } from "./engine.ts";
 import { type Places, projectName } from "./places.ts";
 import type { Say } from "./progress.ts";
@@ -45,7 +46,7 @@ function registryOf(reference: string): string {
     return reference.includes("/") && /[.:]/.test(first) ? first : "registry-1.docker.io";
 }
 
-/** Decides without changing anything. `engine` is false while there is none to ask for its images. */
+/** Decides without changing anything. `engine` is undefined while there is none to ask for its images. */
 export async function planBase(
     places: Places,
     env: NodeJS.ProcessEnv,
@@ -67,9 +68,13 @@ export async function planBase(
             0;
     const pinned = pinnedBase(places);
     const made = packagesBase(places);
-    if (forced === "registry" || (forced === undefined && (await there(pinned)))) {
-        const reason = forced === undefined ? `the engine has ${pinned}` : "asked for";
-        return { source: "registry", ready: await there(pinned), reason };
+    // BuildKit keeps the base to itself, so what was built from it counts as well: without a network nothing changes.
+    const built = buildTag("postgres", builds.postgres).tag;
+    const known =
+        forced === undefined ? ((await there(pinned)) ? pinned : (await there(built)) ? built : undefined) : undefined;
+    if (forced === "registry" || known !== undefined) {
+        const reason = known === undefined ? "asked for" : `the engine has ${known}`;
+        return { source: "registry", ready: known !== undefined, reason };
     }
     if (forced === "packages" || (await there(made))) {
         const reason = forced === undefined ? `the engine has ${made}` : "asked for";

@@ -141,7 +141,7 @@ async function installEngine(say: Say): Promise<void> {
 }
 
 /** The engine's log, where this project started it. */
-export function engineLog(places: Places): string {
+function engineLog(places: Places): string {
     return join(places.state, "dockerd.log");
 }
 

@@ -16,8 +16,10 @@ export interface EngineObject {
 
 /** A resource in a stack's exported state, as far as it is read here. */
 interface StateResource {
+    readonly urn?: string;
     readonly type: string;
     readonly id?: string;
+    readonly protect?: boolean;
     readonly outputs?: Readonly<Record<string, unknown>>;
 }
 
@@ -47,6 +49,16 @@ export function sortObjects(
         // A volume is taken over by name with its content, so it is no orphan.
         orphans: unknown.filter((object) => object.origin === origin && object.kind !== "volume"),
     };
+}
+
+/** Volumes that this state has and another one made: a plain update takes a volume over by its name. */
+export function adoptedVolumes(
+    objects: readonly EngineObject[],
+    resources: readonly StateResource[],
+): readonly EngineObject[] {
+    const ids = new Set(resources.map(({ id }) => id));
+    const origin = originOf(resources);
+    return objects.filter((object) => object.kind === "volume" && ids.has(object.id) && object.origin !== origin);
 }
 
 /** Everything on the engine that carries the stack's labels. `variables` hold DOCKER_HOST. */

@@ -34,15 +34,15 @@ export async function secretsOf(stack: Stack, places: Places, variables: Record<
     return [...configured, ...generated];
 }
 
-/** Up to 20 log lines of each of the named resources that is a container on the engine. */
-export async function logTails(
+/** A failure's text and, after it, up to 20 log lines of each of the named resources that is a container on the engine. */
+export async function withLogTails(
     stack: Stack,
+    failure: string,
     resources: readonly string[],
     places: Places,
     variables: Record<string, string>,
 ): Promise<string> {
-    const secrets = await secretsOf(stack, places, variables);
-    const tails: string[] = [];
+    const texts = [failure];
     for (const resource of resources) {
         const container = `${projectName}-${stack.name}-${resource}`;
         const logs = await execa("docker", ["logs", "--tail", "20", container], {
@@ -51,8 +51,8 @@ export async function logTails(
             reject: false,
         });
         if (logs.exitCode === 0 && logs.all.trim() !== "") {
-            tails.push(`The last log lines of ${container}:\n${scrub(logs.all, secrets).replace(/^/gm, "  ")}`);
+            texts.push(`The last log lines of ${container}:\n${logs.all.replace(/^/gm, "  ")}`);
         }
     }
-    return tails.join("\n");
+    return scrub(texts.join("\n"), await secretsOf(stack, places, variables));
 }

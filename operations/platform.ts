@@ -66,9 +66,16 @@ export async function confirmInstallation(plan: Plan): Promise<void> {
         return;
     }
     const terminal = createInterface({ input: process.stdin, output: process.stdout });
-    const reply = await terminal.question(
-        `${plan.engine.reason}. Install the distribution's (docker.io, about 300 MB) and start it? [Y/n] `,
+    // Ctrl-C and Ctrl-D are a no.
+    const closed = new Promise<string>((resolve) =>
+        terminal.once("close", () => {
+            resolve("no");
+        }),
     );
+    const asked = terminal
+        .question(`${plan.engine.reason}. Install the distribution's (docker.io, about 300 MB) and start it? [Y/n] `)
+        .catch(() => "no");
+    const reply = await Promise.race([asked, closed]);
     terminal.close();
     if (!/^(y(es)?)?$/i.test(reply.trim())) {
         throw new UserError("Without a Docker engine nothing can run.", "Install one, start it, and run this again.");

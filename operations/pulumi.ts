@@ -51,6 +51,7 @@ export async function pulumi(args: readonly string[], places: Places, env: NodeJ
         stdio: "inherit",
         env: { ...env, ...variables },
     });
+    ended.addEventListener("abort", () => child.kill("SIGTERM"));
     const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
     return code ?? (signal === null ? 1 : 130);
 }

@@ -6,6 +6,7 @@ import { execa } from "execa";
 import { projectLabel, stackLabel } from "../components/labels.ts";
 import { type Configuration, parseConfiguration, problemText, publishedPorts } from "../config.ts";
 import { type EngineObject, objectsOf, removeObjects, resourcesOf, sortObjects } from "./engineObjects.ts";
+import { settleLock } from "./lock.ts";
 import { projectName } from "./places.ts";
 import type { Say } from "./progress.ts";
 import { UserError } from "./userError.ts";
@@ -49,16 +50,48 @@ export function foreignObjects(stackName: string, foreign: readonly EngineObject
     );
 }
 
-/** Stops before another state's objects are touched, and clears what an interrupted update of this state left. */
-export async function settleObjects(stack: Stack, variables: Record<string, string>, say: Say): Promise<void> {
-    const deployment = await stack.exportStack();
-    const { foreign, orphans } = sortObjects(await objectsOf(stack.name, variables), resourcesOf(deployment));
-    if (foreign.length > 0) {
+/**
+ * Stops before another state's objects are touched, and clears what an interrupted update of this state left. With
+ * `ownOnly` the objects of others are left alone without a word.
+ */
+export async function settleObjects(
+    stack: Stack,
+    variables: Record<string, string>,
+    say: Say,
+    ownOnly = false,
+): Promise<void> {
+    // In this order: what an update makes from now on is not listed, and what one made before is in the state or it holds
+    // the lock.
+    const objects = await objectsOf(stack.name, variables);
+    await settleLock(stack, variables, say);
+    const { foreign, orphans } = sortObjects(objects, resourcesOf(await stack.exportStack()));
+    if (foreign.length > 0 && !ownOnly) {
         throw foreignObjects(stack.name, foreign);
     }
     if (orphans.length > 0) {
         say(`removing what an interrupted update left: ${orphans.map(({ name }) => name).join(", ")}`);
         await removeObjects(orphans, variables);
+    }
+}
+
+/** Throws a UserError if the volume that `minioVolumeName` names is another stack's. */
+export async function checkVolume(
+    stackName: string,
+    { minioVolumeName }: Configuration,
+    variables: Record<string, string>,
+): Promise<void> {
+    if (minioVolumeName === undefined) {
+        return;
+    }
+    const inspected = await execa("docker", ["volume", "inspect", minioVolumeName], { env: variables, reject: false });
+    const [volume] =
+        inspected.exitCode === 0 ? (JSON.parse(inspected.stdout) as { Labels: Record<string, string> | null }[]) : [];
+    const owner = volume?.Labels?.[stackLabel];
+    if (volume?.Labels?.[projectLabel] === projectName && owner !== undefined && owner !== stackName) {
+        throw new UserError(
+            `minioVolumeName: volume ${minioVolumeName} holds the data of stack ${owner}.`,
+            `Set another volume's name: npm run pulumi -- config set --stack ${stackName} minioVolumeName <name>`,
+        );
     }
 }
 
@@ -145,7 +178,7 @@ export async function checkPorts(
 }
 
 /** GiB that the first builds take on the engine's disk, with their caches; and what a finished platform wants to have free. */
-const needed = { builds: 7, running: 1 };
+export const needed = { builds: 7, running: 1 };
 
 /** Throws a UserError where the engine's disk is too full. */
 export async function checkDisk(builds: boolean, variables: Record<string, string>): Promise<void> {

@@ -6,12 +6,11 @@ import type { Configuration } from "../config.ts";
 import { checkReading, checkRoundTrip } from "./check.ts";
 import { explanation } from "./explain.ts";
 import { ended, interrupted, stopIfInterrupted } from "./interruption.ts";
-import { settleLock } from "./lock.ts";
-import { logTails } from "./logTail.ts";
+import { withLogTails } from "./logTail.ts";
 import type { Places } from "./places.ts";
 import { type Choices, type Plan, confirmInstallation, planPlatform, setUpSteps, variablesOf } from "./platform.ts";
 import { runSteps, type Say } from "./progress.ts";
-import { checkDisk, checkPorts, configurationOf, isLocal, settleObjects } from "./stackCheck.ts";
+import { checkDisk, checkPorts, checkVolume, configurationOf, isLocal, needed, settleObjects } from "./stackCheck.ts";
 import { UpdateProgress } from "./updateProgress.ts";
 import { UserError } from "./userError.ts";
 import { openStack } from "./workspace.ts";
@@ -65,9 +64,9 @@ async function update(
     } catch (error) {
         stopIfInterrupted();
         const found = progress.errors.length > 0 ? progress.errors.join("\n") : String(error);
-        const logs = await logTails(stack, progress.failed, places, variables);
         throw new UserError(
-            `pulumi up failed:\n${found}${logs === "" ? "" : `\n${logs}`}`,
+            // Where the secrets or logs cannot be had, the reason is that of the failure itself.
+            `pulumi up failed:\n${await withLogTails(stack, found, progress.failed, places, variables).catch(() => found)}`,
             "Mend what it says and run this again; what is there already is kept.",
         );
     } finally {
@@ -143,12 +142,15 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
             title: `Stack ${options.stack}`,
             run: async (say) => {
                 stack = await openStack(places, options.stack, variables);
-                await settleLock(stack, variables, say);
                 const configuration = await configurationOf(stack, variables);
                 await settleObjects(stack, variables, say);
+                await checkVolume(options.stack, configuration, variables);
                 await checkPorts(options.stack, configuration, variables);
                 toBuild = await missingBuilds(found.plan.engine.host, found.plan.base.reference, configuration);
-                await checkDisk(toBuild.length > 0, variables);
+                await checkDisk(
+                    toBuild.some((name) => name in buildMinutes),
+                    variables,
+                );
                 stopIfInterrupted();
                 return undefined;
             },
@@ -162,7 +164,7 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
     const minutes = Math.max(0, ...toBuild.map((name) => buildMinutes[name] ?? 0));
     if (minutes > 0) {
         console.log(
-            `Images to build: ${toBuild.join(", ")}. The first time this takes about ${minutes} min on 2 cores and 6 GB of ` +
+            `Images to build: ${toBuild.join(", ")}. The first time this takes about ${minutes} min on 2 cores and ${needed.builds} GiB of ` +
                 "disk, caches included.",
         );
     }

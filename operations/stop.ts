@@ -1,10 +1,11 @@
 /** `npm stop` and `npm run delete-data`: with and without what is protected. */
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
+import { adoptedVolumes, objectsOf, resourcesOf } from "./engineObjects.ts";
 import { ended, stopIfInterrupted } from "./interruption.ts";
-import { settleLock } from "./lock.ts";
 import type { Places } from "./places.ts";
 import { choicesOf, planPlatform, variablesOf } from "./platform.ts";
 import { type Say, runSteps } from "./progress.ts";
+import { settleObjects } from "./stackCheck.ts";
 import { UpdateProgress } from "./updateProgress.ts";
 import { UserError } from "./userError.ts";
 import { openStack, runCli } from "./workspace.ts";
@@ -19,9 +20,14 @@ async function openExisting(stackName: string, places: Places, env: NodeJS.Proce
     }
     const variables = variablesOf(plan, places, env);
     const stack = await openStack(places, stackName, variables, true);
-    await settleLock(stack, variables, (line) => {
-        console.log(line);
-    });
+    await settleObjects(
+        stack,
+        variables,
+        (line) => {
+            console.log(line);
+        },
+        true,
+    );
     return { stack, variables };
 }
 
@@ -43,9 +49,25 @@ async function destroy(stack: Stack, say: Say, excludeProtected: boolean): Promi
     }
 }
 
+/**
+ * Protects data and generated secrets again, which an interrupted deletion has left without: what a stop then removes is
+ * what it says.
+ */
+async function protectData(stack: Stack, places: Places, variables: Record<string, string>): Promise<void> {
+    const bare = resourcesOf(await stack.exportStack())
+        .filter(
+            ({ type, protect, urn }) => !protect && (type.startsWith("random:") || /Volume::\w+_data$/.test(urn ?? "")),
+        )
+        .flatMap(({ urn }) => urn ?? []);
+    if (bare.length > 0) {
+        await runCli(places, variables, ["state", "protect", "--yes", "--stack", stack.name, ...bare]);
+    }
+}
+
 /** Removes containers and networks; volumes, state and every generated secret stay. */
 export async function stop(stackName: string, places: Places, env: NodeJS.ProcessEnv): Promise<void> {
-    const { stack } = await openExisting(stackName, places, env);
+    const { stack, variables } = await openExisting(stackName, places, env);
+    await protectData(stack, places, variables);
     await runSteps([
         {
             title: `Stopping stack ${stackName}`,
@@ -65,6 +87,18 @@ export async function deleteData(stackName: string, places: Places, env: NodeJS.
         {
             title: `Deleting stack ${stackName} with all its data`,
             run: async (say) => {
+                const adopted = adoptedVolumes(
+                    await objectsOf(stackName, variables),
+                    resourcesOf(await stack.exportStack()),
+                );
+                if (adopted.length > 0) {
+                    throw new UserError(
+                        `Another state made ${adopted.map(({ name, origin }) => `volume ${name} (${origin})`).join(", ")}.`,
+                        "Nothing was deleted. If no other stack needs it, stop this one and remove the volume by hand:\n" +
+                            `  npm stop -- --stack ${stackName}\n` +
+                            adopted.map(({ name }) => `  docker volume rm ${name}`).join("\n"),
+                    );
+                }
                 await runCli(places, variables, ["state", "unprotect", "--all", "--yes", "--stack", stackName]);
                 const removed = await destroy(stack, say, false);
                 await runCli(places, variables, ["stack", "rm", "--yes", "--preserve-config", "--stack", stackName]);

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { ended } from "./interruption.ts";
 import { type Choices, type Plan, confirmInstallation, planPlatform, setUpSteps, variablesOf } from "./platform.ts";
 import type { Places } from "./places.ts";
 import { runSteps } from "./progress.ts";
@@ -34,6 +35,7 @@ export async function test(
             ...(options.long ? { MLFLOW_PLATFORM_TEST_LONG: "true" } : {}),
         },
     });
+    ended.addEventListener("abort", () => child.kill("SIGTERM"));
     const [code] = (await once(child, "exit")) as [number | null];
     return code ?? 1;
 }

@@ -55,6 +55,8 @@ export function pulumiVariables(
         ...set("PULUMI_CONFIG_PASSPHRASE_FILE", ownPassphrase ? undefined : places.passphrase),
         PULUMI_SKIP_UPDATE_CHECK: "true",
         ...set("DOCKER_HOST", surroundings.dockerHost),
+        // The provider would prefer it to the host, and everything else here goes by the host.
+        ...(env.DOCKER_CONTEXT === undefined ? {} : { DOCKER_CONTEXT: "" }),
         // What was decided, also against the variable: empty counts as unset.
         ...(surroundings.baseImage === undefined && env.MLFLOW_PLATFORM_BASE_IMAGE === undefined
             ? {}

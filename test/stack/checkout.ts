@@ -1,6 +1,6 @@
 /** A fresh copy of this checkout with a state of its own, and the project's commands in it, as a user runs them. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -36,6 +36,11 @@ export class Checkout {
         for (const file of stdout.split("\0").filter((name) => name !== "" && !gone.has(name))) {
             mkdirSync(dirname(join(directory, file)), { recursive: true });
             copyFileSync(join(project, file), join(directory, file));
+            if (/^Pulumi\..+\.yaml$/.test(file)) {
+                // A stack that runs from this checkout has left its salt there; a fresh clone has none.
+                const content = readFileSync(join(directory, file), "utf8").replace(/^encryptionsalt:.*\n?/m, "");
+                writeFileSync(join(directory, file), content);
+            }
         }
         symlinkSync(join(project, "node_modules"), join(directory, "node_modules"));
         return new Checkout(directory, stateHome ?? join(root, "state"));
@@ -68,9 +73,13 @@ export class Checkout {
         return ending(this.spawn(script, args, env));
     }
 
-    /** Runs a command that must succeed; returns its output. */
-    async ok(script: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<string> {
-        const { code, output } = await this.run(script, args, env);
+    /** Runs a command that must succeed; returns its output, and shows it on the way if asked to. */
+    async ok(script: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}, show = false): Promise<string> {
+        const child = this.spawn(script, args, env);
+        if (show) {
+            child.stdout?.pipe(process.stderr, { end: false });
+        }
+        const { code, output } = await ending(child);
         if (code !== 0) {
             throw new Error(`npm run ${script} -- ${args.join(" ")} ended with ${code}:\n${output}`);
         }

@@ -50,7 +50,7 @@ describe("a fresh clone of another user", () => {
         expect(await identities(stack)).toEqual(before);
     });
 
-    it("drops a salt that does not fit, but names values that were encrypted with it", async () => {
+    it("refuses a salt that does not fit where values were encrypted with it, and names them", async () => {
         const file = join(clone.directory, "Pulumi.dev.yaml");
         const own = clone.read("Pulumi.dev.yaml");
         // Made with the passphrase "one".
@@ -65,6 +65,33 @@ describe("a fresh clone of another user", () => {
             expect(refused.output).toContain("mlflow-platform:pgPassword");
             expect(clone.read("Pulumi.dev.yaml")).toContain(foreign);
         } finally {
+            writeFileSync(file, own);
+        }
+    });
+
+    it("drops a salt that does not fit, and leaves the stack's file with one salt line at most", async () => {
+        const file = join(clone.directory, "Pulumi.dev.yaml");
+        const own = clone.read("Pulumi.dev.yaml");
+        const foreign = "encryptionsalt: v1:Xg8ry8PyX0Q=:v1:FUMReIfbfd5XnMRE:J/EGCY+UYYJ+d96vKSmXxAWMCiu8VA==\n";
+        writeFileSync(file, `${own}${foreign}`);
+        const server = createServer();
+        await new Promise<void>((resolve) => {
+            server.listen(0, "127.0.0.1", resolve);
+        });
+        const address = server.address();
+        const port = typeof address === "object" && address !== null ? address.port : 0;
+        try {
+            // A start that stops at its last check, before anything is made.
+            writeFileSync(file, `${own}  mlflow-platform:mlflowPort: "${port}"\n${foreign}`);
+            const { code, output } = await clone.run("start");
+            expect(code).toBe(1);
+            expect(output).toContain("Ports are taken");
+            const left = clone.read("Pulumi.dev.yaml").split("\n");
+            expect(left.filter((line) => line.startsWith("encryptionsalt:")).length).toBe(1);
+            expect(left.join("\n")).not.toContain(foreign.trim());
+            expect(left.filter((line) => !/^encryptionsalt:|mlflowPort/.test(line)).join("\n")).toBe(own);
+        } finally {
+            server.close();
             writeFileSync(file, own);
         }
     });
@@ -131,6 +158,14 @@ describe("npm start refuses in words, before it changes anything", () => {
         afterAll(() => {
             rmSync(bin, { recursive: true });
         });
+
+        it.runIf(process.getuid?.() === 0 && existsSync("/etc/debian_version"))(
+            "no Docker at all: root on Debian is told that it would be installed",
+            async () => {
+                const output = await checkout.ok("start", ["--explain"], { PATH: bin, DOCKER_HOST: undefined });
+                expect(output).toMatch(/Docker engine +installed and started by this: there is no docker command/);
+            },
+        );
 
         it("an engine that does not answer where DOCKER_HOST says", async () => {
             const { code, output } = await checkout.run("start", ["--stack", stack], {
@@ -267,8 +302,16 @@ describe("a third stack, to its end", () => {
         await checkout.pulumi(name, "preview", "--expect-no-changes", "--refresh");
     });
 
-    it("keeps its data when plain pulumi destroy ends with Pulumi's word", async () => {
+    it("is not touched by plain pulumi destroy, whose preview ends with Pulumi's word", async () => {
+        const before = await identities(name);
         const { code, output } = await checkout.run("pulumi", ["destroy", "--yes", "--stack", name]);
+        expect(code).not.toBe(0);
+        expect(output).toContain("protected");
+        expect(await identities(name)).toEqual(before);
+    });
+
+    it("loses its containers by pulumi destroy without a preview, and keeps its data", async () => {
+        const { code, output } = await checkout.run("pulumi", ["destroy", "--yes", "--skip-preview", "--stack", name]);
         expect(code).not.toBe(0);
         expect(output).toContain("protected");
         expect(await containersOf(name)).toEqual([]);

@@ -19,12 +19,15 @@ describe("an update is red until it works", () => {
         // The schema of a newer MLflow than the image's.
         const [head = ""] = await sql(stack, "select version_num from alembic_version", database);
         await sql(stack, "update alembic_version set version_num = 'ffffffffffff'", database);
-        // Anything that makes the job run again: another limit for PostgreSQL does not; another owner password does.
+        // Another owner password makes the job run again.
         await checkout.pulumi(stack, "config", "set", "--secret", "pgOwnerPassword", "another-owner-password");
         const first = await checkout.run("pulumi", ["up", "--yes", "--skip-preview", "--stack", stack]);
         expect(first.code).not.toBe(0);
         expect(first.output).toContain("job mlflow-migrate ended with exit code");
         expect(first.output).toContain("ffffffffffff");
+        for (const value of [...Object.values(inject("plantedSecrets")), "another-owner-password"]) {
+            expect(first.output).not.toContain(value);
+        }
         const ran = (await container(stack, "mlflow-migrate")).Id;
 
         const second = await checkout.run("pulumi", ["up", "--yes", "--skip-preview", "--stack", stack]);

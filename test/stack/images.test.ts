@@ -1,3 +1,4 @@
+import { execa } from "execa";
 import { describe, expect, inject, it } from "vitest";
 import { container, docker } from "./engine.ts";
 
@@ -18,6 +19,28 @@ async function image(name: string): Promise<Image> {
 
 it("the MLflow server's image is at most 700 MB", async () => {
     expect((await image("mlflow")).Size).toBeLessThanOrEqual(700e6);
+});
+
+it("PostgreSQL refuses the data of another major version in words, and leaves it as it is", async () => {
+    const { Image } = await container(stack, "postgres");
+    const volume = `mlflow-platform-test-${stack}-major`;
+    const data = ["--volume", `${volume}:/var/lib/postgresql`];
+    try {
+        const old = "mkdir -m 0700 /var/lib/postgresql/data && echo 16 > /var/lib/postgresql/data/PG_VERSION";
+        await docker("run", "--rm", ...data, "--entrypoint", "bash", Image, "-c", old);
+        const secrets = ["--volume", `mlflow-platform-${stack}-postgres-secrets:/run/secrets/platform:ro`];
+        const settings = ["DATABASE=mlflow", "OWNER_USER=owner", "SERVER_USER=server"].flatMap((one) => ["--env", one]);
+        const refused = await execa("docker", ["run", "--rm", ...data, ...secrets, ...settings, Image], {
+            reject: false,
+            all: true,
+        });
+        expect(refused.exitCode).toBe(78);
+        expect(refused.all).toContain("the data is of PostgreSQL 16, this image is PostgreSQL 17.");
+        const read = "cat /var/lib/postgresql/data/PG_VERSION; ls /var/lib/postgresql/data";
+        expect(await docker("run", "--rm", ...data, "--entrypoint", "bash", Image, "-c", read)).toBe("16\nPG_VERSION");
+    } finally {
+        await docker("volume", "rm", volume);
+    }
 });
 
 describe.each(["mlflow", "minio", "postgres"])("the image of %s", (name) => {

@@ -34,7 +34,7 @@ declare module "vitest" {
 }
 
 /** Every printable kind of character that a format on the way could trip over. */
-const awkward = "p@:/%#'\"$\\`& +=x";
+const awkward = "pé@:/%#'\"$\\`& +=x";
 
 /** Values that `planted` has in its configuration: a known one for each secret, and another than the default for the rest. */
 export const plantedValues: Readonly<Record<string, { value: string; secret: boolean }>> = {
@@ -123,7 +123,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const made: string[] = [];
     const teardown = async () => {
         for (const stack of made) {
-            await checkout.run("delete-data", [stack]);
+            // If this fails, the state has to stay: it is the only one that knows what is left on the engine.
+            await checkout.ok("delete-data", [stack]);
         }
         checkout.remove();
     };
@@ -132,7 +133,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
         const generated = `generated-${suffix}`;
         const generatedPorts = await initStack(checkout, generated);
         made.push(generated);
-        const generatedOutput = await checkout.ok("start", ["--stack", generated]);
+        const generatedOutput = await checkout.ok("start", ["--stack", generated], {}, true);
 
         const planted = `planted-${suffix}`;
         const plantedPorts = await initStack(checkout, planted);
@@ -155,7 +156,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
             }
         }
         const watch = watchArguments();
-        const plantedOutput = await checkout.ok("start", ["--stack", planted]);
+        const plantedOutput = await checkout.ok("start", ["--stack", planted], {}, true);
         project.provide("seenArguments", watch.stop());
         project.provide("minioData", data);
         project.provide(

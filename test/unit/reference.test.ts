@@ -1,4 +1,5 @@
 /** What is made from the table of keys is in the repository as it would be made now. */
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -41,5 +42,16 @@ describe("npm run reference", () => {
                 ),
             ),
         );
+    });
+});
+
+describe("the stack files in the repository", () => {
+    const git = (...args: string[]) =>
+        execFileSync("git", args, { cwd: join(import.meta.dirname, "../.."), encoding: "utf8" });
+    const files = git("ls-files", "Pulumi.*.yaml").trim().split("\n");
+
+    it.each(files)("%s holds no salt and no encrypted value, which belong to one user's passphrase", (name) => {
+        // As committed: in a checkout where the stack runs the file has that user's salt.
+        expect(git("show", `HEAD:${name}`)).not.toMatch(/encryptionsalt|secure:/);
     });
 });

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { packagesBase, pinnedBase, planBase } from "../../../operations/baseImage.ts";
 import { explanation } from "../../../operations/explain.ts";
-import { logTails, scrub, secretsOf } from "../../../operations/logTail.ts";
+import { withLogTails, scrub, secretsOf } from "../../../operations/logTail.ts";
 import { placesOf } from "../../../operations/places.ts";
 import { type Plan, choicesOf } from "../../../operations/platform.ts";
 import { summary } from "../../../operations/start.ts";
@@ -249,19 +249,24 @@ describe("the logs of what failed", () => {
         ]);
     });
 
-    it("are the last lines of each container, indented, without secrets; what is no container is left out", async () => {
+    it("are the last lines of each container, after the failure, without secrets; what is no container is left out", async () => {
         commands.add("docker", {
             "logs --tail 20 mlflow-platform-dev-minio": 'password is configured\nnot gener"ated, ana\n',
             "logs --tail 20 mlflow-platform-dev-silent": "\n",
         });
-        expect(await logTails(stack, ["pg-password", "minio", "silent"], commands.places, commands.variables)).toBe(
-            "The last log lines of mlflow-platform-dev-minio:\n  password is [secret]\n  not [secret], ana",
+        const resources = ["pg-password", "minio", "silent"];
+        expect(
+            await withLogTails(stack, "configured is no password", resources, commands.places, commands.variables),
+        ).toBe(
+            "[secret] is no password\n" +
+                "The last log lines of mlflow-platform-dev-minio:\n  password is [secret]\n  not [secret], ana",
         );
     });
 
     it("are nothing where nothing that failed is a container", async () => {
         commands.add("docker", {});
-        expect(await logTails(stack, ["pg-password"], commands.places, commands.variables)).toBe("");
+        const text = await withLogTails(stack, "why", ["pg-password"], commands.places, commands.variables);
+        expect(text).toBe("why");
     });
 });
 

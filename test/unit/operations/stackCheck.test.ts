@@ -8,6 +8,7 @@ import { parseConfiguration } from "../../../config.ts";
 import {
     type EngineObject,
     objectsOf,
+    adoptedVolumes,
     originOf,
     removeObjects,
     resourcesOf,
@@ -408,5 +409,15 @@ describe("published ports", () => {
         await expect(checkPorts("dev", configuration(taken, 1, 2), variables)).resolves.toBeUndefined();
         expect(commands.calls()).toEqual([]);
         end();
+    });
+});
+
+describe("a volume that this state has", () => {
+    it("is adopted where its label says that another state made it, and not where it is its own or nobody's", () => {
+        const own = object("volume", "minio_data", mine);
+        const other = object("volume", "postgres_data", theirs);
+        const network = object("network", "backend", theirs);
+        expect(adoptedVolumes([own, other, network], stateOf(own, other, network))).toEqual([other]);
+        expect(adoptedVolumes([other], stateOf())).toEqual([]);
     });
 });
