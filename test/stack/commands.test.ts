@@ -286,6 +286,9 @@ describe("a third stack, to its end", () => {
             while ((await containersOf(name)).length < wanted && running.exitCode === null) {
                 await sleep(100);
             }
+            if (running.exitCode !== null) {
+                throw new Error(`it ended by itself: ${(await end).output}`);
+            }
             process.kill(-(running.pid ?? 0), signal);
             const { code, output } = await end;
             expect(code).not.toBe(0);

@@ -2,7 +2,7 @@
  * Two platforms for all stack tests, made by the project's own commands in a fresh copy of the checkout:
  * `generated` has the default configuration but for its ports; `planted` has a known value for everything secret.
  */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { chownSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
@@ -59,32 +59,31 @@ export const plantedValues: Readonly<Record<string, { value: string; secret: boo
     pgCpus: { value: "0.5", secret: false },
 };
 
-/** TCP ports that nobody listens on now. */
+/** Whether nobody listens on a port of this host's loopback address. */
+async function isFree(port: number): Promise<boolean> {
+    const server = createServer();
+    return new Promise((resolve) => {
+        server.once("error", () => {
+            resolve(false);
+        });
+        server.listen(port, "127.0.0.1", () => {
+            server.close(() => {
+                resolve(true);
+            });
+        });
+    });
+}
+
+/** TCP ports that nobody listens on. They lie below those that a system gives to outgoing connections, so they stay free. */
 export async function freePorts(count: number): Promise<number[]> {
-    const servers = await Promise.all(
-        Array.from(
-            { length: count },
-            () =>
-                new Promise<ReturnType<typeof createServer>>((resolve) => {
-                    const server = createServer();
-                    server.listen(0, "127.0.0.1", () => {
-                        resolve(server);
-                    });
-                }),
-        ),
-    );
-    return Promise.all(
-        servers.map(
-            (server) =>
-                new Promise<number>((resolve) => {
-                    const address = server.address();
-                    const port = typeof address === "object" && address !== null ? address.port : 0;
-                    server.close(() => {
-                        resolve(port);
-                    });
-                }),
-        ),
-    );
+    const ports = new Set<number>();
+    while (ports.size < count) {
+        const port = randomInt(15_000, 30_000);
+        if (await isFree(port)) {
+            ports.add(port);
+        }
+    }
+    return [...ports];
 }
 
 /** Makes a stack with free ports; it is not up yet. */
