@@ -278,6 +278,8 @@ describe("a third stack, to its end", () => {
         process.env.MLFLOW_PLATFORM_TEST_LONG === undefined ? signals : Array.from({ length: 5 }, () => signals).flat();
     it.each(rounds.map((signal, round) => ({ signal, round })))(
         "is ended by $signal while it is made (round $round), and the next npm start goes on",
+        // What is tested is the interruption: a start that ends by itself before it is begun once more, and shown.
+        { retry: 1 },
         async ({ signal, round }) => {
             const running = checkout.spawn("start", ["--stack", name]);
             const end = ending(running);
