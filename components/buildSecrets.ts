@@ -47,18 +47,26 @@ const bundles = [
     "/etc/ssl/cert.pem",
 ];
 
+/** A shell's line that exports a variable, whatever its value holds. */
+export function exportLine(name: string, value: string): string {
+    return `export ${name}='${value.replaceAll("'", `'\\''`)}'`;
+}
+
 /** The shell file that builds source: `export NAME='value'` for each standard variable that is set. */
 export function buildEnvironment(env: NodeJS.ProcessEnv): string {
     return passedOn
         .flatMap((name) => {
             const value = env[name];
-            return value === undefined || value === "" ? [] : [`export ${name}='${value.replaceAll("'", `'\\''`)}'\n`];
+            return value === undefined || value === "" ? [] : [`${exportLine(name, value)}\n`];
         })
         .join("");
 }
 
 /** Debian's public mirror and security mirror. */
-const publicMirrors = { archive: "http://deb.debian.org/debian", security: "http://deb.debian.org/debian-security" };
+export const publicMirrors = {
+    archive: "http://deb.debian.org/debian",
+    security: "http://deb.debian.org/debian-security",
+};
 
 /**
  * The mirrors in a Debian host's own apt sources (deb822 or one line each; `texts` are the files' contents), else Debian's

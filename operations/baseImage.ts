@@ -70,11 +70,13 @@ export async function planBase(
     const made = packagesBase(places);
     // BuildKit keeps the base to itself, so what was built from it counts as well: without a network nothing changes.
     const built = buildTag("postgres", builds.postgres).tag;
-    const known =
-        forced === undefined ? ((await there(pinned)) ? pinned : (await there(built)) ? built : undefined) : undefined;
-    if (forced === "registry" || known !== undefined) {
-        const reason = known === undefined ? "asked for" : `the engine has ${known}`;
-        return { source: "registry", ready: known !== undefined, reason };
+    if (forced === "registry") {
+        return { source: "registry", ready: false, reason: "asked for" };
+    }
+    for (const known of forced === undefined ? [pinned, built] : []) {
+        if (await there(known)) {
+            return { source: "registry", ready: true, reason: `the engine has ${known}` };
+        }
     }
     if (forced === "packages" || (await there(made))) {
         const reason = forced === undefined ? `the engine has ${made}` : "asked for";

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { exportLine } from "../components/buildSecrets.ts";
 import { planEngine } from "./engine.ts";
 import { ended } from "./interruption.ts";
 import { type Places, makeState } from "./places.ts";
@@ -12,11 +13,8 @@ import { cliRoot } from "./workspace.ts";
 
 /** Shell lines that give any `pulumi` command the same variables. */
 export function exportLines(variables: Record<string, string>, path: string): string {
-    const quote = (value: string) => `'${value.replaceAll("'", `'\\''`)}'`;
     return Object.entries(variables)
-        .map(([name, value]) =>
-            name === "PATH" ? `export PATH=${quote(path)}:"$PATH"` : `export ${name}=${quote(value)}`,
-        )
+        .map(([name, value]) => (name === "PATH" ? `${exportLine(name, path)}:"$PATH"` : exportLine(name, value)))
         .join("\n");
 }
 

@@ -1,5 +1,6 @@
 import { execa } from "execa";
 import { describe, expect, inject, it } from "vitest";
+import { publicMirrors } from "../../components/buildSecrets.ts";
 import { container, docker } from "./engine.ts";
 
 const { stack } = inject("generated");
@@ -65,7 +66,7 @@ describe.each(["mlflow", "minio", "postgres"])("the image of %s", (name) => {
         expect(Number(bundled)).toBe(Number(packaged));
         expect(
             await run("grep -rhE '^(URIs:|deb )' /etc/apt/sources.list.d /etc/apt/sources.list 2>/dev/null | sort -u"),
-        ).toBe("URIs: http://deb.debian.org/debian\nURIs: http://deb.debian.org/debian-security");
+        ).toBe(`URIs: ${publicMirrors.archive}\nURIs: ${publicMirrors.security}`);
         expect((await image(name)).Config.Env?.filter((line) => /proxy|index_url|goproxy/i.test(line))).toEqual([]);
     });
 });
