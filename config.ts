@@ -4,9 +4,15 @@
  * `pulumi config set <key> <value>` sets a key of this project's own namespace. `readConfiguration` reports every
  * problem of a stack's configuration in one error, before anything is registered.
  */
-import { isIPv4 } from "node:net";
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { isIP, isIPv4 } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import { closest } from "fastest-levenshtein";
+import { longestWait } from "./components/hardened.ts";
+import { hostProblems } from "./hostCheck.ts";
+import { type LastUpdate, partingProblems } from "./lastUpdate.ts";
+import { UpdateError } from "./updateError.ts";
 
 /** One configuration key. `T` is the type of its parsed value. */
 export interface Key<T> {
@@ -131,9 +137,38 @@ function boolean(doc: string, defaultValue: string, compose?: string): Key<boole
     };
 }
 
+/** A key that names a file of certificates. Its value is what the file holds. */
+function certificates(key: Described<string>): Key<string> & { default: undefined } {
+    return {
+        ...key,
+        type: "text",
+        range: "path of a PEM file, relative to the project",
+        default: undefined,
+        parse: (path) => {
+            checkText(path);
+            let content: string;
+            try {
+                content = readFileSync(path, "utf8");
+            } catch (error) {
+                const { code = "" } = error as NodeJS.ErrnoException;
+                throw new Error(`"${path}" cannot be read (${code}): set the path of a PEM file`, { cause: error });
+            }
+            const found = content.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+            try {
+                if (found.map((pem) => new X509Certificate(pem)).length > 0) {
+                    return `${found.join("\n")}\n`;
+                }
+            } catch (error) {
+                throw new Error(`"${path}" holds a certificate that cannot be read: set a PEM file`, { cause: error });
+            }
+            throw new Error(`"${path}" holds no certificate: set a PEM file, with -----BEGIN CERTIFICATE-----`);
+        },
+    };
+}
+
 const port = { min: 1, max: 65535, unit: "TCP port" };
 const memory = { max: 1048576, unit: "MiB" };
-const waitSeconds = { min: 10, max: 7200, unit: "seconds" };
+const waitSeconds = { min: 10, max: longestWait, unit: "seconds" };
 
 /**
  * Bucket naming rules of S3 (Amazon S3 User Guide, "General purpose bucket naming rules") and, stricter, of MinIO, which
@@ -167,20 +202,38 @@ export function postgresNameDefect(name: string): string | undefined {
     if (Buffer.byteLength(name) > 63) {
         return `"${name}" is longer than PostgreSQL's 63 bytes: set a shorter name`;
     }
-    if (/^pg_/i.test(name)) {
-        return `"${name}" begins with pg_, which PostgreSQL reserves: set another name`;
+    return /^pg_/i.test(name) ? `"${name}" begins with pg_, which PostgreSQL reserves: set another name` : undefined;
+}
+
+// Names that the PostgreSQL that runs here has for itself: its superuser, its databases, and the groups that images/postgres keeps.
+const takenPostgresNames = [
+    "postgres",
+    "public",
+    "none",
+    "template0",
+    "template1",
+    "mlflow_platform_owner",
+    "mlflow_platform_server",
+];
+
+/** The defect of a host's name as containers of the stack would use it, or undefined. `portKey` sets the port beside it. */
+export function hostDefect(name: string, portKey: string): string | undefined {
+    if (/^(localhost|127\..*|::1|0\.0\.0\.0)$/i.test(name)) {
+        return `"${name}" is a container's own address inside that container: set host.docker.internal for the engine's host`;
     }
-    // Group roles that PostgreSQL's start keeps (images/postgres), its superuser and its own databases.
-    const taken = [
-        "postgres",
-        "public",
-        "none",
-        "template0",
-        "template1",
-        "mlflow_platform_owner",
-        "mlflow_platform_server",
-    ];
-    return taken.includes(name) ? `"${name}" is taken by PostgreSQL or this platform: set another name` : undefined;
+    if (isIP(name) === 6) {
+        return `"${name}" is an IPv6 address: set a name that stands for it`;
+    }
+    const labels = name.split(".");
+    const isName =
+        name.length <= 253 &&
+        labels.every((label) => label.length <= 63 && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i.test(label)) &&
+        // A resolver takes 0x7f000001 and its like for an address, and a URL has no room for what is no name.
+        URL.canParse(`http://${name}`) &&
+        new URL(`http://${name}`).hostname === name.toLowerCase();
+    return isName
+        ? undefined
+        : `"${name}" is not a host's name or address: set one such as db.example.com, without a scheme; the port is ${portKey}`;
 }
 
 /** The image reference's defect, or undefined: `[registry/]name[:tag][@sha256:digest]`, or an image id. */
@@ -200,7 +253,7 @@ function atLeast(length: number): (value: string) => string | undefined {
         value.length < length ? `has ${value.length} characters: MinIO needs at least ${length}` : undefined;
 }
 
-// MinIO's limits for keys of users other than root (minio, internal/auth/credentials.go).
+// MinIO's limits for keys of users other than root (minio, internal/auth/credentials.go); other stores have others.
 function accessKeyDefect(key: string): string | undefined {
     if (key.length < 3 || key.length > 20) {
         return `"${key}" has ${key.length} characters: set 3 to 20`;
@@ -223,6 +276,8 @@ function consoleAddressDefect(address: string): string | undefined {
               `set :${match[2] ?? ""} here, and bindAddress for where it is published`;
 }
 
+const sslModes = ["disable", "prefer", "require", "verify-ca", "verify-full"];
+
 const generated = "generated once and kept";
 const image = (what: string, directory: string) =>
     text({
@@ -230,6 +285,9 @@ const image = (what: string, directory: string) =>
         unset: `built from ${directory}`,
         check: imageReferenceDefect,
     });
+
+/** Name of the owner's role in a PostgreSQL that runs here. */
+export const defaultOwner = "mlflow_owner";
 
 /** The schema. Keys that take over a variable of the Compose file come first, in that file's order. */
 export const keys = {
@@ -240,42 +298,57 @@ export const keys = {
     minioAccessKey: text({
         compose: "MINIO_ACCESS_KEY",
         unset: generated,
-        range: "3 to 20 characters",
-        doc: "S3 access key that MLflow uses; its policy is limited to the one bucket.",
-        check: accessKeyDefect,
+        range: "3 to 20 characters; any with minioHost",
+        doc: "S3 access key that MLflow uses; its policy is limited to the one bucket. Required with minioHost.",
     }),
     minioSecretAccessKey: secret({
         compose: "MINIO_SECRET_ACCESS_KEY",
         unset: generated,
-        range: "8 to 40 characters",
-        doc: "Secret of minioAccessKey.",
-        check: secretAccessKeyDefect,
+        range: "8 to 40 characters; any with minioHost",
+        doc: "Secret of minioAccessKey. Required with minioHost.",
     }),
     minioHost: text({
         compose: "MINIO_HOST",
         unset: "MinIO runs here",
-        doc: "Host of an S3 store that is not ours. Refused in this version: only the store that runs here is supported.",
+        range: "host name or IPv4 address",
+        doc:
+            "Host of an S3 store that is not ours, as containers resolve it (host.docker.internal is the engine's host). No MinIO " +
+            "runs here then; the bucket is made if the key may make it.",
+        check: (name) => hostDefect(name, "minioPort"),
     }),
-    minioPort: integer({ ...port, compose: "MINIO_PORT", doc: "Published port of the S3 API." }, "9000"),
+    minioPort: integer(
+        {
+            ...port,
+            compose: "MINIO_PORT",
+            doc: "Published port of the S3 API; with minioHost that store's port (443 for one by https, usually).",
+        },
+        "9000",
+    ),
     pgUser: text(
         {
             compose: "PG_USER",
-            doc: "PostgreSQL role of the tracking server; it can change rows but not tables.",
+            doc:
+                "PostgreSQL role of the tracking server; it can change rows but not tables, unless it is the owner as well " +
+                "(pgOwnerUser).",
             check: postgresNameDefect,
         },
         "mlflow",
     ),
-    pgPassword: secret({ compose: "PG_PASSWORD", unset: generated, doc: "Password of pgUser." }),
+    pgPassword: secret({ compose: "PG_PASSWORD", unset: generated, doc: "Password of pgUser. Required with pgHost." }),
     pgHost: text({
         compose: "PG_HOST",
         unset: "PostgreSQL runs here",
-        doc: "Host of a PostgreSQL that is not ours. Refused in this version: only the database that runs here is supported.",
+        range: "host name or IPv4 address",
+        doc:
+            "Host of a PostgreSQL that is not ours, as containers resolve it (host.docker.internal is the engine's host). No " +
+            "PostgreSQL runs here then; the database is made if the owner may make it.",
+        check: (name) => hostDefect(name, "pgPort"),
     }),
     pgPort: integer(
         {
             ...port,
             compose: "PG_PORT",
-            doc: "Port of PostgreSQL on the stack's network; it is not published.",
+            doc: "Port of PostgreSQL on the stack's network, where it is not published; with pgHost that server's port.",
         },
         "5432",
     ),
@@ -324,7 +397,8 @@ export const keys = {
         check: atLeast(8),
     }),
     minioStorageUseHttps: boolean(
-        "S3 by TLS. Only false in this version: the store is published on loopback without TLS.",
+        "S3 by TLS. With minioHost: https to that store. For the MinIO that runs here only false in this version: it is " +
+            "published on loopback without TLS.",
         "false",
         "MINIO_STORAGE_USE_HTTPS",
     ),
@@ -341,14 +415,45 @@ export const keys = {
         },
         "127.0.0.1",
     ),
-    pgOwnerUser: text(
+    pgOwnerUser: text({
+        unset: "mlflow_owner; with pgHost it is pgUser",
+        doc: "PostgreSQL role that owns the tables and migrates them; the server never gets it.",
+        check: postgresNameDefect,
+    }),
+    pgOwnerPassword: secret({ unset: generated, doc: "Password of pgOwnerUser. With pgHost the two go together." }),
+    pgSslMode: text({
+        unset: "prefer, with pgHost",
+        range: sslModes.join(", "),
+        doc:
+            "How connections to the PostgreSQL at pgHost are encrypted, as libpq has it: prefer takes TLS where it is offered " +
+            "and checks nothing, verify-full checks certificate and name.",
+        check: (mode) =>
+            sslModes.includes(mode) ? undefined : `"${mode}" is not a mode of libpq: set one of ${sslModes.join(", ")}`,
+    }),
+    pgCaFile: certificates({
+        unset: "public authorities",
+        doc: "Authorities that the certificate of the PostgreSQL at pgHost is checked against.",
+    }),
+    minioCaFile: certificates({
+        unset: "public authorities",
+        doc: "Authorities that the certificate of the S3 store at minioHost is checked against.",
+    }),
+    minioRegion: text(
         {
-            doc: "PostgreSQL role that owns the tables and migrates them; the server never gets it.",
-            check: postgresNameDefect,
+            range: "S3 region name",
+            doc: "S3 region: of the MinIO that runs here, or of the bucket at minioHost.",
+            check: (region) =>
+                /^[a-z0-9-]{1,63}$/.test(region)
+                    ? undefined
+                    : `"${region}" is not a region's name: set lower-case letters, digits and hyphens, such as us-east-1`,
         },
-        "mlflow_owner",
+        "us-east-1",
     ),
-    pgOwnerPassword: secret({ unset: generated, doc: "Password of pgOwnerUser." }),
+    egress: boolean(
+        "Whether the tracking server may open connections to anywhere. Only true in this version: a network that lets " +
+            "nothing out cannot publish a port either.",
+        "true",
+    ),
     minioVolumeName: text({
         unset: "<project>-<stack>-minio_data",
         doc: "Name of the volume for MinIO's data, for one that exists already.",
@@ -388,6 +493,11 @@ export const keys = {
     pgCpus: cpus("CPU limit of PostgreSQL.", "1"),
     pgWaitSeconds: integer({ ...waitSeconds, doc: "How long an update waits for PostgreSQL to be healthy." }, "300"),
 } satisfies Record<string, Key<unknown>>;
+
+/** The keys whose value is generated where it is unset. */
+export const generatedKeys: readonly string[] = Object.entries<Key<unknown>>(keys).flatMap(([name, { unset }]) =>
+    unset === generated ? [name] : [],
+);
 
 type Keys = typeof keys;
 type ValueOf<K> = K extends Key<infer T> & { default: infer D } ? (D extends string ? T : T | undefined) : never;
@@ -438,38 +548,145 @@ export function parseConfiguration(raw: RawConfiguration): { value: Configuratio
         }
     }
     const configuration = value as unknown as Configuration;
-    return { value: configuration, problems: [...problems, ...combinationProblems(configuration)] };
+    return {
+        value: configuration,
+        problems: [...problems, ...combinationProblems(configuration, (name) => raw.values[name] !== undefined)],
+    };
 }
 
-/** Problems between keys. A key that has a problem of its own is absent from `c` here. */
-function combinationProblems(c: Partial<Configuration>): string[] {
+/** Problems of a database that runs here, or of one that somebody else runs. `isSet` tells also of a key with a problem. */
+function databaseProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) => boolean): string[] {
     const problems: string[] = [];
-    if (c.pgHost !== undefined) {
+    if (!isSet("pgHost")) {
+        for (const name of ["pgUser", "pgDatabase", "pgOwnerUser"] as const) {
+            const value = c[name];
+            if (value !== undefined && takenPostgresNames.includes(value)) {
+                problems.push(`${name}: "${value}" is taken by PostgreSQL or this platform: set another name`);
+            }
+        }
+        const owner = isSet("pgOwnerUser") ? c.pgOwnerUser : defaultOwner;
+        if (c.pgUser !== undefined && c.pgUser === owner) {
+            problems.push(
+                `pgOwnerUser: "${owner}" is also pgUser, which must not own the tables: set two different names`,
+            );
+        }
+        for (const name of (["pgSslMode", "pgCaFile"] as const).filter(isSet)) {
+            problems.push(`${name}: is for a PostgreSQL that is not ours: pulumi config rm ${name}, or set pgHost`);
+        }
+        return problems;
+    }
+    if (!isSet("pgPassword")) {
+        problems.push("pgPassword: is needed with pgHost: pulumi config set --secret pgPassword");
+    }
+    if (isSet("pgOwnerUser") && !isSet("pgOwnerPassword")) {
         problems.push(
-            "pgHost: an existing PostgreSQL is not supported in this version: pulumi config rm pgHost, and PostgreSQL runs here",
+            "pgOwnerPassword: is needed with pgHost and pgOwnerUser: pulumi config set --secret pgOwnerPassword, or " +
+                "pulumi config rm pgOwnerUser and pgUser migrates as well",
         );
     }
-    if (c.minioHost !== undefined) {
+    if (isSet("pgOwnerPassword") && !isSet("pgOwnerUser")) {
+        problems.push("pgOwnerUser: is needed with pgHost and pgOwnerPassword: set the role that owns the tables");
+    }
+    if (c.pgOwnerUser !== undefined && c.pgOwnerUser === c.pgUser) {
         problems.push(
-            "minioHost: an existing S3 store is not supported in this version: pulumi config rm minioHost, and MinIO runs here",
+            `pgOwnerUser: "${c.pgOwnerUser}" is also pgUser: set two different names, or remove pgOwnerUser and ` +
+                "pgOwnerPassword and pgUser does both",
         );
     }
-    if (c.minioStorageUseHttps === true) {
+    const mode = isSet("pgSslMode") ? c.pgSslMode : "prefer";
+    if (mode === "verify-ca" && !isSet("pgCaFile")) {
         problems.push(
-            "minioStorageUseHttps: TLS for the store that runs here is not supported in this version: set false; it is " +
-                "published on loopback only",
+            "pgCaFile: is needed with pgSslMode verify-ca: set the authority's PEM file, or pgSslMode verify-full",
         );
     }
-    if (c.minioVolumePath !== undefined && c.minioVolumeName !== undefined) {
-        problems.push("minioVolumePath: stands beside minioVolumeName, and data has one place: remove one of them");
+    if (isSet("pgCaFile") && mode !== undefined && !mode.startsWith("verify-")) {
+        problems.push(`pgCaFile: nothing is checked against it with pgSslMode ${mode}: set pgSslMode verify-full`);
     }
-    if (c.pgUser !== undefined && c.pgUser === c.pgOwnerUser) {
+    return [...problems, ...unusedProblems(c, ["postgresImage", "pgMemory", "pgCpus"], "the PostgreSQL", "pgHost")];
+}
+
+/** Problems of keys that only mean something to what runs here, where a host names somebody else's. */
+function unusedProblems(
+    c: Partial<Configuration>,
+    names: readonly (keyof Keys)[],
+    what: string,
+    host: "pgHost" | "minioHost",
+): string[] {
+    return names
+        .filter((name) => {
+            const key: Key<unknown> = keys[name];
+            // Every stack has the defaults, whether it has set them or not.
+            const unset = key.default === undefined ? undefined : key.parse(key.default);
+            return c[name] !== undefined && c[name] !== unset;
+        })
+        .map((name) => `${name}: is for ${what} that runs here, and ${host} names another: pulumi config rm ${name}`);
+}
+
+/** Problems of a store that runs here, or of one that somebody else runs. */
+function storeProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) => boolean): string[] {
+    const problems: string[] = [];
+    if (!isSet("minioHost")) {
+        for (const [name, defect] of [
+            ["minioAccessKey", accessKeyDefect],
+            ["minioSecretAccessKey", secretAccessKeyDefect],
+        ] as const) {
+            const value = c[name];
+            const found = value === undefined ? undefined : defect(value);
+            if (found !== undefined) {
+                problems.push(`${name}: ${found}`);
+            }
+        }
+        if (c.minioStorageUseHttps === true) {
+            problems.push(
+                "minioStorageUseHttps: TLS for the store that runs here is not supported in this version: set false; it is " +
+                    "published on loopback only",
+            );
+        }
+        if (isSet("minioCaFile")) {
+            problems.push(
+                "minioCaFile: is for an S3 store that is not ours: pulumi config rm minioCaFile, or set minioHost",
+            );
+        }
+        if (isSet("minioVolumePath") && isSet("minioVolumeName")) {
+            problems.push("minioVolumePath: stands beside minioVolumeName, and data has one place: remove one of them");
+        }
+        if (c.minioRootUser !== undefined && c.minioRootUser === c.minioAccessKey) {
+            problems.push("minioAccessKey: is also minioRootUser, which MLflow must not get: set two different names");
+        }
+        return problems;
+    }
+    for (const [name, flag] of [
+        ["minioAccessKey", ""],
+        ["minioSecretAccessKey", "--secret "],
+    ] as const) {
+        if (!isSet(name)) {
+            problems.push(`${name}: is needed with minioHost: pulumi config set ${flag}${name}`);
+        }
+    }
+    if (isSet("minioCaFile") && c.minioStorageUseHttps === false) {
+        problems.push("minioCaFile: there is no certificate to check without TLS: set minioStorageUseHttps true");
+    }
+    const ours = [
+        "minioVolumePath",
+        "minioVolumeName",
+        "minioRootUser",
+        "minioRootPassword",
+        "minioImage",
+        "minioMemory",
+        "minioCpus",
+        "minioConsoleAddress",
+    ] as const;
+    return [...problems, ...unusedProblems(c, ours, "the MinIO", "minioHost")];
+}
+
+/** Problems between keys. A key that has a problem of its own is absent from `c`. */
+function combinationProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) => boolean): string[] {
+    const problems = [...databaseProblems(c, isSet), ...storeProblems(c, isSet)];
+    if (c.egress === false) {
         problems.push(
-            `pgOwnerUser: "${c.pgUser}" is also pgUser, which must not own the tables: set two different names`,
+            "egress: false is not supported in this version: a network that lets nothing out cannot publish the tracking " +
+                "server's port; set true, and limit what goes out by the host's firewall",
         );
-    }
-    if (c.minioRootUser !== undefined && c.minioRootUser === c.minioAccessKey) {
-        problems.push("minioAccessKey: is also minioRootUser, which MLflow must not get: set two different names");
     }
     if (c.mlflowWorkers !== undefined && c.mlflowMemory !== undefined) {
         // Measured: about 300 MiB for each process and as much for the parent and transfers.
@@ -481,14 +698,19 @@ function combinationProblems(c: Partial<Configuration>): string[] {
             );
         }
     }
-    const published = Object.entries(publishedPorts(c));
+    const published = Object.entries(publishedPorts(c, isSet("minioHost")));
     for (const [index, [name, number]] of published.entries()) {
         const other = published.slice(0, index).find(([, earlier]) => earlier === number);
         if (other !== undefined) {
             problems.push(`${name}: port ${number} is also that of ${other[0]}: set two different ports`);
         }
     }
-    if (c.minioConsoleAddress !== undefined && portOf(c.minioConsoleAddress) === 9000 && c.minioPort !== 9000) {
+    if (
+        !isSet("minioHost") &&
+        c.minioConsoleAddress !== undefined &&
+        portOf(c.minioConsoleAddress) === 9000 &&
+        c.minioPort !== 9000
+    ) {
         problems.push("minioConsoleAddress: port 9000 is MinIO's S3 port on the stack's network: set another one");
     }
     return problems;
@@ -499,12 +721,16 @@ export function portOf(address: string): number {
     return Number(address.slice(address.lastIndexOf(":") + 1));
 }
 
-/** The ports that the platform publishes on `bindAddress`, by the key that sets each. */
-export function publishedPorts(c: Partial<Configuration>): Record<string, number> {
+/** The ports that the platform publishes on `bindAddress`, by the key that sets each; the store's only where it runs here. */
+export function publishedPorts(
+    c: Partial<Configuration>,
+    otherStore = c.minioHost !== undefined,
+): Record<string, number> {
+    const ours = !otherStore;
     return {
         ...(c.mlflowPort === undefined ? {} : { mlflowPort: c.mlflowPort }),
-        ...(c.minioPort === undefined ? {} : { minioPort: c.minioPort }),
-        ...(c.minioConsoleAddress === undefined ? {} : { minioConsoleAddress: portOf(c.minioConsoleAddress) }),
+        ...(ours && c.minioPort !== undefined ? { minioPort: c.minioPort } : {}),
+        ...(ours && c.minioConsoleAddress !== undefined ? { minioConsoleAddress: portOf(c.minioConsoleAddress) } : {}),
     };
 }
 
@@ -515,19 +741,57 @@ export function problemText(stack: string, problems: readonly string[]): string 
         .join("\n")}`;
 }
 
-/** Reads the running program's configuration. Throws one `pulumi.RunError` that lists every problem. */
-export function readConfiguration(): Configuration {
-    const prefix = `${pulumi.getProject()}:`;
-    const own = Object.entries(pulumi.runtime.allConfig()).filter(([name]) => name.startsWith(prefix));
+/** Characters that a stack's name may have: a service's name, `<project>-<stack>-postgres`, is one label of DNS, which has 63. */
+export function longestStackName(project: string): number {
+    return 63 - `${project}--postgres`.length;
+}
+
+/** Everything that is wrong with a stack's configuration, whoever knows it: the keys, the last update, the engine's host. */
+export async function configurationProblems(
+    raw: RawConfiguration,
+    last: LastUpdate,
+    asker: { project: string; stack: string; engine: string | undefined },
+): Promise<{ value: Configuration; problems: string[] }> {
+    const { value, problems } = parseConfiguration(raw);
+    const isSet = (name: keyof Keys) => raw.values[name] !== undefined;
+    const { project, stack } = asker;
+    const longest = longestStackName(project);
+    return {
+        value,
+        problems: [
+            ...(stack.length > longest
+                ? [
+                      `stack name: "${stack}" has ${stack.length} characters, and its containers' names would be too long for ` +
+                          `DNS: use one of at most ${longest} (pulumi stack rename)`,
+                  ]
+                : []),
+            ...problems,
+            ...partingProblems(value, isSet, last, asker),
+            ...(await hostProblems(value, asker, isSet("minioHost"))),
+        ],
+    };
+}
+
+/** Reads the running program's configuration. Throws one error that lists every problem. */
+export async function readConfiguration(last: LastUpdate): Promise<Configuration> {
+    const project = pulumi.getProject();
+    const stack = pulumi.getStack();
+    const prefix = `${project}:`;
+    const all = pulumi.runtime.allConfig() as Record<string, string>;
+    const own = Object.entries(all).filter(([name]) => name.startsWith(prefix));
     // Which keys are secret is in the SDK's runtime but not in its published types.
     const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret: (key: string) => boolean };
-    const { value, problems } = parseConfiguration({
-        values: Object.fromEntries(own.map(([name, text]) => [name.slice(prefix.length), text])),
-        secrets: new Set(own.filter(([name]) => isConfigSecret(name)).map(([name]) => name.slice(prefix.length))),
-        baseImage: process.env.MLFLOW_PLATFORM_BASE_IMAGE,
-    });
+    const { value, problems } = await configurationProblems(
+        {
+            values: Object.fromEntries(own.map(([name, text]) => [name.slice(prefix.length), text])),
+            secrets: new Set(own.filter(([name]) => isConfigSecret(name)).map(([name]) => name.slice(prefix.length))),
+            baseImage: process.env.MLFLOW_PLATFORM_BASE_IMAGE,
+        },
+        last,
+        { project, stack, engine: all["docker:host"] ?? process.env.DOCKER_HOST },
+    );
     if (problems.length > 0) {
-        throw new pulumi.RunError(problemText(pulumi.getStack(), problems));
+        throw new UpdateError(problemText(stack, problems));
     }
     return value;
 }

@@ -1,37 +1,31 @@
 /** The platform, from top to bottom: what everything is made of, database, artifact store, tracking server, outputs. */
 import * as pulumi from "@pulumi/pulumi";
 import { writeBuildSecrets } from "./components/buildSecrets.ts";
+import { ExternalPostgres } from "./components/externalPostgres.ts";
+import { ExternalS3 } from "./components/externalS3.ts";
 import { GeneratedSecret } from "./components/generatedSecret.ts";
 import { Image, builds } from "./components/image.ts";
-import type { JobRecord } from "./components/job.ts";
 import { Minio } from "./components/minio.ts";
 import { Mlflow } from "./components/mlflow.ts";
 import { Network } from "./components/network.ts";
 import { Origin, currentMaker } from "./components/origin.ts";
 import { Postgres } from "./components/postgres.ts";
 import { Volume } from "./components/volume.ts";
-import { portOf, readConfiguration } from "./config.ts";
+import { defaultOwner, portOf, readConfiguration } from "./config.ts";
+import { readLastUpdate, recordJobs, recordPlaces } from "./lastUpdate.ts";
 
-const config = readConfiguration();
-const { bindAddress } = config;
-const region = "us-east-1";
+const last = await readLastUpdate();
+const config = await readConfiguration(last);
+const { bindAddress, pgHost, minioHost } = config;
+const lastRecords = last.jobs;
 writeBuildSecrets(process.cwd(), process.env);
-
-// This stack's own outputs of the last update: how its jobs ended then.
-const last = new pulumi.StackReference(`${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`);
-const lastRecords = last.getOutput("jobs") as pulumi.Output<Record<string, JobRecord> | undefined>;
 
 const { labels } = new Origin("origin", { maker: currentMaker() });
 const { networkId } = new Network("backend", { labels });
-const minioData =
-    config.minioVolumePath ?? new Volume("minio_data", { labels, volumeName: config.minioVolumeName }).volumeName;
-const postgresData = new Volume("postgres_data", { labels }).volumeName;
 
 const { baseImage } = config;
 const seedImage = new Image("seed", { build: builds.seed }).reference;
-const postgresImage = new Image("postgres", { build: builds.postgres, reference: config.postgresImage, baseImage });
-const minioImage = new Image("minio", { build: builds.minio, reference: config.minioImage, baseImage });
-const mlflowImage = new Image("mlflow", { build: builds.mlflow, reference: config.mlflowImage, baseImage });
+const mlflowImage = new Image("mlflow", { build: builds.mlflow, reference: config.mlflowImage, baseImage }).reference;
 
 const secret = (name: string, configured: string | undefined, upperCase = false, length?: number) =>
     new GeneratedSecret(name, { configured, upperCase, ...(length === undefined ? {} : { length }) }).value;
@@ -43,54 +37,79 @@ const accessKey = {
     id: secret("minio-access-key", config.minioAccessKey, true, 20),
     secret: secret("minio-secret-access-key", config.minioSecretAccessKey),
 };
-const ownerLogin = { user: config.pgOwnerUser, password: secret("pg-owner-password", config.pgOwnerPassword) };
+const ownerPassword = secret("pg-owner-password", config.pgOwnerPassword);
 const serverLogin = { user: config.pgUser, password: secret("pg-password", config.pgPassword) };
 
-const postgres = new Postgres("postgres", {
-    image: postgresImage.reference,
-    seedImage,
-    networkId,
-    dataVolume: postgresData,
-    port: config.pgPort,
-    database: config.pgDatabase,
-    ownerLogin,
-    serverLogin,
-    memory: config.pgMemory,
-    cpus: config.pgCpus,
-    waitSeconds: config.pgWaitSeconds,
-    labels,
-});
+const postgres =
+    pgHost === undefined
+        ? new Postgres("postgres", {
+              image: new Image("postgres", { build: builds.postgres, reference: config.postgresImage, baseImage })
+                  .reference,
+              seedImage,
+              networkId,
+              dataVolume: new Volume("postgres_data", { labels }).volumeName,
+              port: config.pgPort,
+              database: config.pgDatabase,
+              ownerLogin: { user: config.pgOwnerUser ?? defaultOwner, password: ownerPassword },
+              serverLogin,
+              memory: config.pgMemory,
+              cpus: config.pgCpus,
+              waitSeconds: config.pgWaitSeconds,
+              labels,
+          })
+        : new ExternalPostgres("postgres", {
+              host: pgHost,
+              port: config.pgPort,
+              database: config.pgDatabase,
+              ownerLogin:
+                  config.pgOwnerUser === undefined ? undefined : { user: config.pgOwnerUser, password: ownerPassword },
+              serverLogin,
+              tls: { mode: config.pgSslMode ?? "prefer", authorities: config.pgCaFile },
+              waitSeconds: config.pgWaitSeconds,
+          });
 
-const minio = new Minio("minio", {
-    image: minioImage.reference,
-    seedImage,
-    networkId,
-    data: minioData,
-    root,
-    accessKey,
-    bucketName: config.mlflowBucketName,
-    region,
-    bindAddress,
-    port: config.minioPort,
-    consolePort: portOf(config.minioConsoleAddress),
-    memory: config.minioMemory,
-    cpus: config.minioCpus,
-    waitSeconds: config.minioWaitSeconds,
-    lastRecords,
-    labels,
-});
+const s3 =
+    minioHost === undefined
+        ? new Minio("minio", {
+              image: new Image("minio", { build: builds.minio, reference: config.minioImage, baseImage }).reference,
+              seedImage,
+              networkId,
+              data:
+                  config.minioVolumePath ??
+                  new Volume("minio_data", { labels, volumeName: config.minioVolumeName }).volumeName,
+              root,
+              accessKey,
+              bucketName: config.mlflowBucketName,
+              region: config.minioRegion,
+              bindAddress,
+              port: config.minioPort,
+              consolePort: portOf(config.minioConsoleAddress),
+              memory: config.minioMemory,
+              cpus: config.minioCpus,
+              waitSeconds: config.minioWaitSeconds,
+              lastRecords,
+              labels,
+          })
+        : new ExternalS3("s3", {
+              image: mlflowImage,
+              seedImage,
+              networkId,
+              endpoint: `${config.minioStorageUseHttps ? "https" : "http"}://${minioHost}:${config.minioPort}`,
+              region: config.minioRegion,
+              bucketName: config.mlflowBucketName,
+              accessKey,
+              authorities: config.minioCaFile,
+              waitSeconds: config.minioWaitSeconds,
+              lastRecords,
+              labels,
+          });
 
 const mlflow = new Mlflow("mlflow", {
-    image: mlflowImage.reference,
+    image: mlflowImage,
     seedImage,
     networkId,
-    database: postgres.address,
-    ownerLogin,
-    serverLogin,
-    endpoint: minio.endpoint,
-    region,
-    bucketName: minio.bucketName,
-    accessKey,
+    database: postgres.database,
+    store: s3.store,
     kekPassphrase: secret("mlflow-kek-passphrase", undefined),
     bindAddress,
     port: config.mlflowPort,
@@ -107,19 +126,24 @@ const mlflow = new Mlflow("mlflow", {
 const known = <T>(output: pulumi.Output<T>) => pulumi.recover<T | undefined>(output, () => undefined);
 
 export const trackingUri = known(mlflow.trackingUri);
-export const minioEndpoint = known(minio.publishedEndpoint);
-export const minioConsoleUrl = known(minio.consoleUrl);
-export const bucketName = known(minio.bucketName);
+export const minioEndpoint = known(s3.publishedEndpoint);
+export const minioConsoleUrl = s3.consoleUrl && known(s3.consoleUrl);
+export const bucketName = known(s3.bucketName);
 export const pgUri = known(postgres.uri);
-export const minioRootUser = root.id;
-export const minioRootPassword = root.secret;
+export const minioRootUser = minioHost === undefined ? root.id : undefined;
+export const minioRootPassword = minioHost === undefined ? root.secret : undefined;
 export const clientEnv = known(pulumi.secret({ MLFLOW_TRACKING_URI: mlflow.trackingUri }));
 export const modelServerUrls = {};
 /** How each job ended; the next update reads it. */
-export const jobs = Object.fromEntries(
-    Object.entries({ ...minio.jobRecords, ...mlflow.jobRecords }).map(([name, record]) => [
-        name,
-        // A job that was not reached is as it was.
-        pulumi.recover<JobRecord | undefined>(record, () => lastRecords.apply((records) => records?.[name])),
-    ]),
+export const jobs = recordJobs({ ...s3.jobRecords, ...mlflow.jobRecords }, last);
+/** Where the data is; the next update refuses to part the stack from it. */
+export const dataPlaces = recordPlaces(
+    config,
+    {
+        cluster: postgres.data ?? mlflow.migrated,
+        database: mlflow.migrated,
+        store: s3.data ?? s3.bucketName,
+        bucket: s3.bucketName,
+    },
+    last,
 );

@@ -9,6 +9,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFile
 import { dirname, join } from "node:path";
 import { rootCertificates } from "node:tls";
 import type * as docker from "@pulumi/docker";
+import { shellWord } from "./shell.ts";
 
 const directory = "node_modules/.cache/mlflow-platform";
 
@@ -49,7 +50,7 @@ const bundles = [
 
 /** A shell's line that exports a variable, whatever its value holds. */
 export function exportLine(name: string, value: string): string {
-    return `export ${name}='${value.replaceAll("'", `'\\''`)}'`;
+    return `export ${name}=${shellWord(value)}`;
 }
 
 /** The shell file that builds source: `export NAME='value'` for each standard variable that is set. */

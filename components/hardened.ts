@@ -33,6 +33,20 @@ export interface PublishedPort {
     readonly address: string;
 }
 
+/** A name and its address, as in /etc/hosts. */
+export interface HostEntry {
+    readonly host: string;
+    readonly ip: string;
+}
+
+/** The name by which Docker Desktop calls the engine's host from a container. */
+const gateway = "host.docker.internal";
+
+/** What makes that name known on every engine, where one of the hosts is called by it (Docker Engine 20.10 and later). */
+export function gatewayHosts(hosts: readonly string[]): HostEntry[] {
+    return hosts.some((host) => host.toLowerCase() === gateway) ? [{ host: gateway, ip: "host-gateway" }] : [];
+}
+
 /** What every container has. */
 export interface ContainerDescription {
     /** Image reference that the engine has. */
@@ -56,7 +70,12 @@ export interface ProcessDescription extends ContainerDescription {
     /** Directory → tmpfs mount options. */
     readonly tmpfs: Readonly<Record<string, string>>;
     /** The network, and the names this container answers to on it. */
-    readonly network: { readonly id: pulumi.Input<string>; readonly aliases: readonly string[] };
+    readonly network: {
+        readonly id: pulumi.Input<string>;
+        readonly aliases: readonly string[];
+        /** Names that are resolved without DNS. Defaults to none. */
+        readonly hosts?: readonly HostEntry[];
+    };
     /** MiB; there is no swap beside it. */
     readonly memory: number;
     /** CPUs, such as 1.5; below 10. */
@@ -89,6 +108,9 @@ export interface Hardened {
     readonly args: docker.ContainerArgs;
     readonly options: pulumi.CustomResourceOptions;
 }
+
+/** Seconds that an update can be told to wait for a service, at most. */
+export const longestWait = 7200;
 
 /** Seconds as Go prints a duration: the engine gives healthcheck times back in this form, and any other is a difference on each update. */
 export function goDuration(seconds: number): string {
@@ -157,6 +179,9 @@ function processArgs(process: ProcessDescription): docker.ContainerArgs {
         ...(process.sharedMemory === undefined ? {} : { shmSize: process.sharedMemory }),
         volumes: volumeArgs(process.mounts),
         networksAdvanced: [{ name: process.network.id, aliases: [...process.network.aliases] }],
+        ...(process.network.hosts === undefined || process.network.hosts.length === 0
+            ? {}
+            : { hosts: [...process.network.hosts] }),
         ...logging,
     };
 }
@@ -173,8 +198,9 @@ export function hardenedService(service: ServiceDescription): Hardened {
                 tests: ["CMD", ...service.health.command],
                 interval: goDuration(service.health.interval),
                 timeout: goDuration(service.health.timeout),
-                // A slow start is not a failure; waitSeconds bounds it.
-                startPeriod: goDuration(service.waitSeconds),
+                // A slow start is not a failure: until its first success a service is only waited for, by waitTimeout. The
+                // same for all, because another period would replace the container.
+                startPeriod: goDuration(longestWait),
                 retries: 5,
             },
             wait: true,

@@ -1,6 +1,8 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { type ProcessDescription, hardenedJob } from "./hardened.ts";
+import { scrub } from "./scrub.ts";
+import { UpdateError } from "../updateError.ts";
 import type { SecretFiles } from "./secretFiles.ts";
 
 /** How a job ended, as it is recorded in the stack's outputs for the next update. */
@@ -17,8 +19,12 @@ export interface JobArgs {
     process: ProcessDescription;
     /** Its credentials. */
     secretFiles: SecretFiles;
+    /** Values that must not be seen in its output, should it print one. */
+    secrets: readonly pulumi.Input<string>[];
+    /** What has to be there before it runs. */
+    after: readonly pulumi.Input<pulumi.Resource>[];
     /** How each job ended in the last update; undefined when there was none. */
-    lastRecords: pulumi.Input<Readonly<Record<string, JobRecord>> | undefined>;
+    lastRecords: Readonly<Record<string, JobRecord>> | undefined;
 }
 
 /** The attempt that is due: another one after a failure, else the one that has succeeded. */
@@ -30,21 +36,21 @@ export function dueAttempt(last: JobRecord | undefined): number {
 }
 
 /**
- * The error of a job that failed. The output is the job's own, and jobs print no credential.
+ * The error of a job that failed, with its output.
  *
  * On its way through everything that depends on the job, the SDK adds to an error's message where it passed, and hangs
- * promises on it that take half a minute to print (`serializeFilteredProperties` and `debuggablePromise` in
- * `@pulumi/pulumi/runtime`); here it is shown as it is, without a stack.
+ * promises on it (`serializeFilteredProperties` and `debuggablePromise` in `@pulumi/pulumi/runtime`); here the message stays
+ * as it is.
  */
-export class JobError extends pulumi.RunError {
+export class JobError extends UpdateError {
     constructor(name: string, exitCode: number, output: string) {
         const message =
-            `job ${name} ended with exit code ${exitCode}; it runs again with the next update. Its output:
-` + output.trim();
+            `job ${name} ended with exit code ${exitCode}; it runs again with the next update. Its output:\n` +
+            output.trim();
         super(message);
         Object.defineProperties(this, {
             message: { get: () => message, set: () => undefined },
-            stack: { value: message },
+            stack: { get: () => "", set: () => undefined },
             promise: { writable: true, enumerable: false },
         });
     }
@@ -58,33 +64,43 @@ export class JobError extends pulumi.RunError {
  * the job fails, and green as soon as the cause is gone.
  */
 export class Job extends pulumi.ComponentResource {
-    /** True once the job has succeeded; whatever depends on it is only made then. */
+    /** True once the job has succeeded. Whatever has it as a property is only made then, and replaced with the job. */
     public readonly succeeded: pulumi.Output<boolean>;
+    /** The same for `dependsOn`: what depends on it is only made after the job, and stays when the job runs again. */
+    public readonly done: pulumi.Output<pulumi.Resource>;
     /** For the stack's outputs, also when the job failed. */
     public readonly record: pulumi.Output<JobRecord>;
 
     constructor(name: string, args: JobArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mlflow-platform:index:Job", name, {}, opts);
-        const attempt = pulumi.output(args.lastRecords).apply((records) => dueAttempt(records?.[name]));
+        const attempt = dueAttempt(args.lastRecords?.[name]);
+        const { secretFiles } = args;
         const { args: containerArgs, options } = hardenedJob({
             ...args.process,
-            mounts: [...args.process.mounts, args.secretFiles.mount],
+            mounts: [...args.process.mounts, secretFiles.mount],
         });
         const container = new docker.Container(name, containerArgs, {
             ...options,
-            ...args.secretFiles.consumerOptions,
+            ...secretFiles.consumerOptions,
+            dependsOn: [...secretFiles.consumerOptions.dependsOn, ...args.after],
+            // What a job printed is encrypted in the state, whatever it is.
+            additionalSecretOutputs: ["containerLogs"],
             parent: this,
             replacementTrigger: attempt,
         });
-        this.record = pulumi
-            .all([container.exitCode, attempt])
-            .apply(([exitCode, number]) => ({ exitCode, attempt: number }));
-        this.succeeded = pulumi.all([container.exitCode, container.containerLogs]).apply(([exitCode, output]) => {
-            if (exitCode !== 0) {
-                throw new JobError(name, exitCode, output);
-            }
-            return true;
-        });
+        this.record = container.exitCode.apply((exitCode) => ({ exitCode, attempt }));
+        // Not a secret: what comes of it is that the job succeeded, or an error without the secrets.
+        this.succeeded = pulumi.unsecret(
+            pulumi
+                .all([container.exitCode, container.containerLogs, pulumi.all([...args.secrets])])
+                .apply(([exitCode, output, secrets]) => {
+                    if (exitCode !== 0) {
+                        throw new JobError(name, exitCode, scrub(output, secrets));
+                    }
+                    return true;
+                }),
+        );
+        this.done = this.succeeded.apply(() => container);
         this.registerOutputs({ record: this.record });
     }
 }

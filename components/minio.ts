@@ -1,23 +1,16 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import type { AccessKey, ArtifactStore } from "./artifactStore.ts";
 import { hardenedService } from "./hardened.ts";
 import { Job, type JobRecord } from "./job.ts";
 import type { Labels } from "./labels.ts";
 import { SecretFiles } from "./secretFiles.ts";
 
 /** The user of images/minio. */
-const owner = { uid: 1000, gid: 1000 };
+export const owner = { uid: 1000, gid: 1000 };
 
 /** Port of the S3 API on the network. */
 const s3Port = 9000;
-
-/** An S3 access key. */
-export interface AccessKey {
-    /** The key's id. */
-    id: pulumi.Input<string>;
-    /** Its secret. */
-    secret: pulumi.Input<string>;
-}
 
 /** Arguments of `Minio`. */
 export interface MinioArgs {
@@ -49,16 +42,18 @@ export interface MinioArgs {
     cpus: number;
     /** Seconds an update waits for it to be healthy. */
     waitSeconds: number;
-    /** How each job ended in the last update. */
-    lastRecords: pulumi.Input<Readonly<Record<string, JobRecord>> | undefined>;
+    /** How each job ended in the last update; undefined when there was none. */
+    lastRecords: Readonly<Record<string, JobRecord>> | undefined;
     /** Labels of all it makes. */
     labels: Labels;
 }
 
 /** MinIO, and a job that makes the bucket and MLflow's own access key with a policy for that bucket alone. */
 export class Minio extends pulumi.ComponentResource {
-    /** S3 endpoint on the network. */
-    public readonly endpoint: pulumi.Output<string>;
+    /** The volume of its data, or the directory once it has started there. */
+    public readonly data: pulumi.Output<string>;
+    /** Where it is on the network, and the key for its bucket. */
+    public readonly store: ArtifactStore;
     /** S3 endpoint as published. */
     public readonly publishedEndpoint: pulumi.Output<string>;
     /** The console's URL. */
@@ -101,13 +96,15 @@ export class Minio extends pulumi.ComponentResource {
             ...secretFiles.consumerOptions,
             parent: this,
         });
-        this.endpoint = container.id.apply(() => `http://${name}:${s3Port}`);
+        const endpoint = `http://${name}:${s3Port}`;
 
         const jobName = `${name}-provision`;
         const job = new Job(
             jobName,
             {
                 lastRecords: args.lastRecords,
+                after: [container],
+                secrets: [root.secret, accessKey.secret],
                 secretFiles: new SecretFiles(
                     `${jobName}-secrets`,
                     {
@@ -128,7 +125,7 @@ export class Minio extends pulumi.ComponentResource {
                     labels,
                     owner,
                     entrypoint: ["/usr/local/bin/provision"],
-                    environment: { S3_ENDPOINT: this.endpoint, BUCKET: bucketName, REGION: region },
+                    environment: { S3_ENDPOINT: endpoint, BUCKET: bucketName, REGION: region },
                     mounts: [],
                     tmpfs: { "/tmp": "rw,noexec,nosuid,nodev,size=64m" },
                     network: { id: networkId, aliases: [] },
@@ -138,10 +135,13 @@ export class Minio extends pulumi.ComponentResource {
             },
             { parent: this },
         );
+        const { data } = args;
+        this.data = typeof data === "string" ? container.id.apply(() => data) : pulumi.output(data);
+        this.store = { endpoint, region, bucketName, accessKey, ready: [container, job.done] };
         this.bucketName = job.succeeded.apply(() => bucketName);
         this.jobRecords = { [jobName]: job.record };
         this.publishedEndpoint = container.id.apply(() => `http://${bindAddress}:${args.port}`);
         this.consoleUrl = container.id.apply(() => `http://${bindAddress}:${consolePort}`);
-        this.registerOutputs({ endpoint: this.endpoint, bucketName: this.bucketName });
+        this.registerOutputs({ endpoint, bucketName: this.bucketName });
     }
 }

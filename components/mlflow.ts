@@ -1,14 +1,14 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { hardenedService } from "./hardened.ts";
+import { type ArtifactStore, storeEnvironment, storeFiles } from "./artifactStore.ts";
+import { type Database, databaseEnvironment, databaseFiles, maintenanceDatabase } from "./database.ts";
+import { gatewayHosts, hardenedService } from "./hardened.ts";
 import { Job, type JobRecord } from "./job.ts";
 import type { Labels } from "./labels.ts";
-import type { AccessKey } from "./minio.ts";
-import type { DatabaseAddress, Login } from "./postgres.ts";
-import { SecretFiles, secretsPath } from "./secretFiles.ts";
+import { SecretFiles } from "./secretFiles.ts";
 
 /** The user of images/mlflow. */
-const owner = { uid: 1000, gid: 1000 };
+export const owner = { uid: 1000, gid: 1000 };
 
 /** Port of the server on the network. */
 const serverPort = 5000;
@@ -21,20 +21,10 @@ export interface MlflowArgs {
     seedImage: pulumi.Input<string>;
     /** Network to join. */
     networkId: pulumi.Input<string>;
-    /** The database. */
-    database: DatabaseAddress;
-    /** The role that migrates the schema. */
-    ownerLogin: Login;
-    /** The role of the server, which cannot change the schema. */
-    serverLogin: Login;
-    /** S3 endpoint on the network. */
-    endpoint: pulumi.Input<string>;
-    /** S3 region name. */
-    region: string;
-    /** Bucket of the artifacts. */
-    bucketName: pulumi.Input<string>;
-    /** Key that can use the bucket. */
-    accessKey: AccessKey;
+    /** The database, with the role that migrates its schema and the one of the server. */
+    database: Database;
+    /** The store of the artifacts. */
+    store: ArtifactStore;
     /** Passphrase that encrypts the credentials which users store in MLflow; at least 32 characters. */
     kekPassphrase: pulumi.Input<string>;
     /** Address on which the port is published. */
@@ -49,33 +39,10 @@ export interface MlflowArgs {
     cpus: number;
     /** Seconds an update waits for it to be healthy. */
     waitSeconds: number;
-    /** How each job ended in the last update. */
-    lastRecords: pulumi.Input<Readonly<Record<string, JobRecord>> | undefined>;
+    /** How each job ended in the last update; undefined when there was none. */
+    lastRecords: Readonly<Record<string, JobRecord>> | undefined;
     /** Labels of all it makes. */
     labels: Labels;
-}
-
-/** SQLAlchemy's URI without a password. The driver is named: what a bare postgresql:// means changed in SQLAlchemy 2.1. */
-export function backendStoreUri(address: { host: string; port: number; database: string; user: string }): string {
-    const { user, host, port, database } = address;
-    return `postgresql+psycopg2://${encodeURIComponent(user)}@${host}:${port}/${encodeURIComponent(database)}`;
-}
-
-/** One line of a password file (PostgreSQL manual, "The Password File"): colons and backslashes are escaped. */
-export function pgpassLine(address: {
-    host: string;
-    port: number;
-    database: string;
-    user: string;
-    password: string;
-}): string {
-    const { host, port, database, user, password } = address;
-    return `${[host, String(port), database, user, password].map((field) => field.replace(/[\\:]/g, "\\$&")).join(":")}\n`;
-}
-
-/** An AWS credentials file with one default profile. Values are taken as they are up to the end of the line. */
-export function awsCredentials(key: { id: string; secret: string }): string {
-    return `[default]\naws_access_key_id = ${key.id}\naws_secret_access_key = ${key.secret}\n`;
 }
 
 /**
@@ -91,22 +58,16 @@ export function allowedHosts(bindAddress: string, names: readonly string[]): str
 export class Mlflow extends pulumi.ComponentResource {
     /** URL for clients on the engine's host, once the server is healthy. */
     public readonly trackingUri: pulumi.Output<string>;
+    /** True once the schema is that of the image. */
+    public readonly migrated: pulumi.Output<boolean>;
     /** How the migration ended. */
     public readonly jobRecords: Readonly<Record<string, pulumi.Output<JobRecord>>>;
 
     constructor(name: string, args: MlflowArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mlflow-platform:index:Mlflow", name, {}, opts);
-        const { image, seedImage, labels, networkId, database, bindAddress } = args;
-        const address = (user: string) =>
-            database.host.apply((host) => ({ host, port: database.port, database: database.database, user }));
-        const pgpass = (login: Login) =>
-            pulumi
-                .all([address(login.user), login.password])
-                .apply(([at, password]) => pgpassLine({ ...at, password }));
-        const databaseEnvironment = (login: Login) => ({
-            MLFLOW_BACKEND_STORE_URI: address(login.user).apply(backendStoreUri),
-            PGPASSFILE: `${secretsPath}/pgpass`,
-        });
+        const { image, seedImage, labels, networkId, database, store, bindAddress } = args;
+        const { ownerLogin, serverLogin, prepareSeconds } = database;
+        const hosts = gatewayHosts([database.host, new URL(store.endpoint).hostname]);
         const temporary = { "/tmp": "rw,noexec,nosuid,nodev,size=64m" };
 
         const jobName = `${name}-migrate`;
@@ -114,9 +75,25 @@ export class Mlflow extends pulumi.ComponentResource {
             jobName,
             {
                 lastRecords: args.lastRecords,
+                after: database.ready,
+                secrets: [ownerLogin.password, serverLogin.password],
                 secretFiles: new SecretFiles(
                     `${jobName}-secrets`,
-                    { seedImage, owner, labels, files: { pgpass: pgpass(args.ownerLogin) } },
+                    {
+                        seedImage,
+                        owner,
+                        labels,
+                        files: databaseFiles(
+                            database,
+                            { login: ownerLogin, to: database.database },
+                            ...(prepareSeconds === undefined
+                                ? []
+                                : [
+                                      { login: ownerLogin, to: maintenanceDatabase },
+                                      { login: serverLogin, to: database.database },
+                                  ]),
+                        ),
+                    },
                     { parent: this },
                 ),
                 process: {
@@ -124,11 +101,21 @@ export class Mlflow extends pulumi.ComponentResource {
                     labels,
                     owner,
                     entrypoint: ["/usr/local/bin/migrate"],
-                    // It transfers nothing, so it has no volume for that.
-                    environment: { ...databaseEnvironment(args.ownerLogin), TMPDIR: "/tmp" },
+                    environment: {
+                        ...databaseEnvironment(database, ownerLogin),
+                        // It transfers nothing, so it has no volume for that.
+                        TMPDIR: "/tmp",
+                        ...(prepareSeconds === undefined
+                            ? {}
+                            : {
+                                  MAINTENANCE_DATABASE: maintenanceDatabase,
+                                  SERVER_USER: serverLogin.user,
+                                  TIMEOUT: String(prepareSeconds),
+                              }),
+                    },
                     mounts: [],
                     tmpfs: temporary,
-                    network: { id: networkId, aliases: [] },
+                    network: { id: networkId, aliases: [], hosts },
                     memory: 1024,
                     cpus: 2,
                 },
@@ -143,10 +130,8 @@ export class Mlflow extends pulumi.ComponentResource {
                 owner,
                 labels,
                 files: {
-                    pgpass: pgpass(args.serverLogin),
-                    aws_credentials: pulumi
-                        .all([args.accessKey.id, args.accessKey.secret])
-                        .apply(([id, secret]) => awsCredentials({ id, secret })),
+                    ...databaseFiles(database, { login: serverLogin, to: database.database }),
+                    ...storeFiles(store),
                     kek_passphrase: args.kekPassphrase,
                 },
             },
@@ -168,11 +153,9 @@ export class Mlflow extends pulumi.ComponentResource {
             },
             owner,
             environment: {
-                ...databaseEnvironment(args.serverLogin),
-                AWS_SHARED_CREDENTIALS_FILE: `${secretsPath}/aws_credentials`,
-                AWS_DEFAULT_REGION: args.region,
-                MLFLOW_S3_ENDPOINT_URL: args.endpoint,
-                MLFLOW_ARTIFACTS_DESTINATION: pulumi.interpolate`s3://${args.bucketName}`,
+                ...databaseEnvironment(database, serverLogin),
+                ...storeEnvironment(store),
+                MLFLOW_ARTIFACTS_DESTINATION: `s3://${store.bucketName}`,
                 MLFLOW_HOST: "0.0.0.0",
                 MLFLOW_PORT: String(serverPort),
                 MLFLOW_WORKERS: String(args.workers),
@@ -183,7 +166,7 @@ export class Mlflow extends pulumi.ComponentResource {
             },
             mounts: [{ source: transfers.name, path: "/var/lib/mlflow/tmp" }, secretFiles.mount],
             tmpfs: temporary,
-            network: { id: networkId, aliases: [name] },
+            network: { id: networkId, aliases: [name], hosts },
             memory: args.memory,
             cpus: args.cpus,
             ports: [{ internal: serverPort, external: args.port, address: bindAddress }],
@@ -194,8 +177,10 @@ export class Mlflow extends pulumi.ComponentResource {
         const container = new docker.Container(name, containerArgs, {
             ...options,
             ...secretFiles.consumerOptions,
+            dependsOn: [...secretFiles.consumerOptions.dependsOn, ...database.ready, ...store.ready],
             parent: this,
         });
+        this.migrated = migration.succeeded;
         this.jobRecords = { [jobName]: migration.record };
         this.trackingUri = container.id.apply(() => `http://${bindAddress}:${args.port}`);
         this.registerOutputs({ trackingUri: this.trackingUri });

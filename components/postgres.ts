@@ -1,19 +1,12 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { type Database, type Login, postgresUri } from "./database.ts";
 import { hardenedService } from "./hardened.ts";
 import type { Labels } from "./labels.ts";
 import { SecretFiles } from "./secretFiles.ts";
 
 /** The user of images/postgres. */
 const owner = { uid: 999, gid: 999 };
-
-/** A PostgreSQL role that logs in. */
-export interface Login {
-    /** Role name. */
-    user: string;
-    /** Its password, a secret. */
-    password: pulumi.Input<string>;
-}
 
 /** Arguments of `Postgres`. */
 export interface PostgresArgs {
@@ -43,26 +36,6 @@ export interface PostgresArgs {
     labels: Labels;
 }
 
-/** Where a database is and who may log in: what managed and foreign databases have in common. */
-export interface DatabaseAddress {
-    /** Host name on the stack's network. */
-    readonly host: pulumi.Output<string>;
-    readonly port: number;
-    readonly database: string;
-}
-
-/** `postgresql://` URI with every part escaped. */
-export function postgresUri(address: {
-    host: string;
-    port: number;
-    database: string;
-    user: string;
-    password: string;
-}): string {
-    const { user, password, host, port, database } = address;
-    return `postgresql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${host}:${port}/${encodeURIComponent(database)}`;
-}
-
 /** Server settings that follow the memory limit (MiB), as arguments. */
 export function postgresSettings(memory: number): string[] {
     const settings = {
@@ -75,8 +48,10 @@ export function postgresSettings(memory: number): string[] {
 
 /** PostgreSQL with MLflow's database and its two roles. Their passwords are set at each start, so a changed one takes effect. */
 export class Postgres extends pulumi.ComponentResource {
-    /** Where it is, once it is healthy. */
-    public readonly address: DatabaseAddress;
+    /** The volume of its data. */
+    public readonly data: pulumi.Output<string>;
+    /** Where it is and who may log in. */
+    public readonly database: Database;
     /** URI of the server's role, with its password: a secret. */
     public readonly uri: pulumi.Output<string>;
 
@@ -125,11 +100,12 @@ export class Postgres extends pulumi.ComponentResource {
             ...secretFiles.consumerOptions,
             parent: this,
         });
-        this.address = { host: container.id.apply(() => host), port, database };
+        this.data = pulumi.output(args.dataVolume);
+        this.database = { host, port, database, ownerLogin, serverLogin, ready: [container] };
         this.uri = pulumi.secret(
             pulumi
-                .all([this.address.host, serverLogin.password])
-                .apply(([at, password]) => postgresUri({ host: at, port, database, user: serverLogin.user, password })),
+                .all([container.id, serverLogin.password])
+                .apply(([, password]) => postgresUri({ host, port, database, user: serverLogin.user, password })),
         );
         this.registerOutputs({ uri: this.uri });
     }

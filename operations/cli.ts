@@ -1,11 +1,14 @@
 /** The commands behind `npm start`, `npm stop`, `npm test` and `npm run …`. */
-import { Command, Option } from "commander";
+import { Argument, Command, Option } from "commander";
+import { generatedKeys } from "../config.ts";
 import { interrupted, watchForInterruption } from "./interruption.ts";
 import { placesOf } from "./places.ts";
 import { pulumi } from "./pulumi.ts";
+import { rotate } from "./rotate.ts";
 import { type StartOptions, start } from "./start.ts";
 import { deleteData, stop } from "./stop.ts";
 import { type TestOptions, test } from "./test.ts";
+import { up } from "./up.ts";
 import { UserError } from "./userError.ts";
 
 const stackOption = () => new Option("--stack <name>", "the stack").default("dev");
@@ -30,6 +33,19 @@ program
     .addOption(baseOption())
     .option("--explain", "print what would be used and why, and change nothing")
     .action((options: StartOptions) => start(options, places, process.env));
+
+program
+    .command("up")
+    .summary("pulumi up for a stack that is there, with the logs of what fails")
+    .addOption(stackOption())
+    .action(({ stack }: { stack: string }) => up(stack, places, process.env));
+
+program
+    .command("rotate")
+    .summary("other values for generated credentials, in the running services")
+    .addArgument(new Argument("<keys...>", "configuration keys, such as pgPassword").choices(generatedKeys))
+    .addOption(stackOption())
+    .action((keys: string[], { stack }: { stack: string }) => rotate(keys, stack, places, process.env));
 
 program
     .command("stop")

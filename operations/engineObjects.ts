@@ -20,12 +20,41 @@ interface StateResource {
     readonly type: string;
     readonly id?: string;
     readonly protect?: boolean;
+    /** Why its creation ended in an error, where it was made all the same. */
+    readonly initErrors?: readonly string[] | null;
     readonly outputs?: Readonly<Record<string, unknown>>;
 }
 
 /** The resources of a stack's exported state. */
 export function resourcesOf(deployment: Deployment): readonly StateResource[] {
     return (deployment.deployment as { resources?: StateResource[] } | undefined)?.resources ?? [];
+}
+
+/** The stack's outputs in its exported state; secret ones are ciphertext. */
+export function outputsOf(resources: readonly StateResource[]): Readonly<Record<string, unknown>> {
+    return resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
+}
+
+/** What an exported state has beside its resources, as far as it is read here. */
+interface Pending {
+    pending_operations?: { type: string; resource: { urn: string } }[] | null;
+}
+
+/** URNs of what was made, but not to the end: a service that did not become healthy, a seed without its files. */
+export function incomplete(resources: readonly StateResource[]): string[] {
+    return resources.flatMap(({ urn, initErrors }) => (urn !== undefined && initErrors?.length ? [urn] : []));
+}
+
+/** The operations that an interrupted update was at, in words such as "creating minio". */
+export function pendingOf(deployment: Deployment): string[] {
+    const { pending_operations: operations } = (deployment.deployment ?? {}) as Pending;
+    return (operations ?? []).map(({ type, resource: { urn } }) => `${type} ${urn.slice(urn.lastIndexOf("::") + 2)}`);
+}
+
+/** The same state without them. */
+export function withoutPending(deployment: Deployment): Deployment {
+    const state = deployment.deployment as Pending;
+    return { ...deployment, deployment: { ...state, pending_operations: [] } };
 }
 
 /** The origin of a state, as its labels have it; undefined before the first update. */
@@ -61,12 +90,17 @@ export function adoptedVolumes(
     return objects.filter((object) => object.kind === "volume" && ids.has(object.id) && object.origin !== origin);
 }
 
-/** Everything on the engine that carries the stack's labels. `variables` hold DOCKER_HOST. */
-export async function objectsOf(stackName: string, variables: Record<string, string>): Promise<EngineObject[]> {
-    const filters = [`label=${projectLabel}=${projectName}`, `label=${stackLabel}=${stackName}`].flatMap((filter) => [
+/** Arguments by which docker lists only what carries a stack's labels. */
+export function labelled(stackName: string): string[] {
+    return [`label=${projectLabel}=${projectName}`, `label=${stackLabel}=${stackName}`].flatMap((filter) => [
         "--filter",
         filter,
     ]);
+}
+
+/** Everything on the engine that carries the stack's labels. `variables` hold DOCKER_HOST. */
+export async function objectsOf(stackName: string, variables: Record<string, string>): Promise<EngineObject[]> {
+    const filters = labelled(stackName);
     const list = async (kind: EngineObject["kind"], args: string[], format: string): Promise<EngineObject[]> => {
         const { stdout } = await execa("docker", [...args, ...filters, "--format", format], { env: variables });
         return stdout

@@ -1,16 +1,66 @@
-/** The lock that an update holds on its stack in a `file://` backend. Other backends keep their own order. */
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+/** What a killed update leaves running or locked. */
+import { existsSync, readFileSync, readdirSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { join, sep } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
-import { projectName } from "./places.ts";
+import { type Places, projectName } from "./places.ts";
 import type { Say } from "./progress.ts";
 import { UserError } from "./userError.ts";
+
+/** Milliseconds that a plugin has to end by itself. */
+const patience = 5000;
+
+/** Ids of this user's plugin processes whose CLI is gone. Only Linux shows them (in /proc). */
+function leftOverPlugins(pulumiHome: string): number[] {
+    if (!existsSync("/proc/self/exe")) {
+        return [];
+    }
+    const plugins = join(pulumiHome, "plugins") + sep;
+    return readdirSync("/proc")
+        .filter((name) => /^\d+$/.test(name))
+        .map(Number)
+        .filter((pid) => {
+            try {
+                if (!readlinkSync(`/proc/${pid}/exe`).startsWith(plugins)) {
+                    return false;
+                }
+                const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "";
+                return readFileSync(`/proc/${parent}/comm`, "utf8").trim() !== "pulumi";
+            } catch {
+                // It ended in between, or is another user's.
+                return false;
+            }
+        });
+}
+
+/**
+ * Ends the plugins of updates that were killed. A plugin outlives its CLI, and finishes what it was asked for: it would go
+ * on to make containers that no state knows.
+ */
+export async function endLeftOverPlugins({ pulumiHome }: Places, say: Say): Promise<void> {
+    const pids = leftOverPlugins(pulumiHome);
+    if (pids.length === 0) {
+        return;
+    }
+    say(`ending plugins that outlived an update which was killed: processes ${pids.join(", ")}`);
+    const signal = (name: NodeJS.Signals) => {
+        for (const pid of pids.filter(isAlive)) {
+            process.kill(pid, name);
+        }
+    };
+    signal("SIGTERM");
+    const deadline = Date.now() + patience;
+    while (pids.some(isAlive) && Date.now() < deadline) {
+        await sleep(50);
+    }
+    signal("SIGKILL");
+}
 
 /** `held`: an update runs, as far as can be known here. `stale`: its process on this host is gone. */
 export type LockState = "none" | "held" | "stale";
 
-/** The state of a stack's lock. */
+/** The state of the lock that an update holds on its stack in a `file://` backend. Other backends keep their own order. */
 export function lockState(backendUrl: string, stackName: string): LockState {
     if (!backendUrl.startsWith("file://")) {
         return "none";

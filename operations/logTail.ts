@@ -1,20 +1,10 @@
 /** The last log lines of containers that failed, without the stack's secrets. */
 import type { Deployment, Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
-import { resourcesOf } from "./engineObjects.ts";
+import { scrub } from "../components/scrub.ts";
+import { labelled, resourcesOf } from "./engineObjects.ts";
 import { type Places, projectName } from "./places.ts";
 import { runCli } from "./workspace.ts";
-
-/** Replaces every secret in a text, also where it is base64 or URL-encoded. */
-export function scrub(text: string, secrets: readonly string[]): string {
-    // A value of two or three characters stands in half the words of a log.
-    const forms = secrets
-        .filter((secret) => secret.length >= 4)
-        .flatMap((secret) => [secret, encodeURIComponent(secret), Buffer.from(secret).toString("base64")]);
-    return [...new Set(forms)]
-        .sort((a, b) => b.length - a.length)
-        .reduce((scrubbed, form) => scrubbed.replaceAll(form, "[secret]"), text);
-}
 
 /** All secret values of a stack: those in its configuration and the generated ones. */
 export async function secretsOf(stack: Stack, places: Places, variables: Record<string, string>): Promise<string[]> {
@@ -34,7 +24,25 @@ export async function secretsOf(stack: Stack, places: Places, variables: Record<
     return [...configured, ...generated];
 }
 
-/** A failure's text and, after it, up to 20 log lines of each of the named resources that is a container on the engine. */
+/** Names of the stack's containers that end again and again, or do not answer. */
+async function ailingServices(stackName: string, variables: Record<string, string>): Promise<string[]> {
+    const { stdout } = await execa(
+        "docker",
+        ["ps", "--all", ...labelled(stackName), "--format", "{{.Names}}\t{{.Status}}"],
+        {
+            env: variables,
+        },
+    );
+    return stdout.split("\n").flatMap((line) => {
+        const [name = "", status = ""] = line.split("\t");
+        return /^Restarting|\(unhealthy\)/.test(status) ? [name] : [];
+    });
+}
+
+/**
+ * A failure's text and, after it, up to 20 log lines of each container among the named resources, and of each service that is not
+ * well.
+ */
 export async function withLogTails(
     stack: Stack,
     failure: string,
@@ -43,8 +51,9 @@ export async function withLogTails(
     variables: Record<string, string>,
 ): Promise<string> {
     const texts = [failure];
-    for (const resource of resources) {
-        const container = `${projectName}-${stack.name}-${resource}`;
+    const failed = resources.map((resource) => `${projectName}-${stack.name}-${resource}`);
+    // What failed may be a job; the reason is then in the service that it needs.
+    for (const container of new Set([...failed, ...(await ailingServices(stack.name, variables))])) {
         const logs = await execa("docker", ["logs", "--tail", "20", container], {
             env: variables,
             all: true,

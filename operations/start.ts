@@ -1,17 +1,17 @@
 /** `npm start`: the whole way from a fresh machine to a running, checked platform. */
 import { execa } from "execa";
-import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
+import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { buildTag, builds } from "../components/image.ts";
 import type { Configuration } from "../config.ts";
 import { checkReading, checkRoundTrip } from "./check.ts";
 import { explanation } from "./explain.ts";
-import { ended, interrupted, stopIfInterrupted } from "./interruption.ts";
-import { withLogTails } from "./logTail.ts";
+import { isLocal } from "../hostCheck.ts";
+import { interrupted, stopIfInterrupted } from "./interruption.ts";
 import type { Places } from "./places.ts";
 import { type Choices, type Plan, confirmInstallation, planPlatform, setUpSteps, variablesOf } from "./platform.ts";
 import { runSteps, type Say } from "./progress.ts";
-import { checkDisk, checkPorts, checkVolume, configurationOf, isLocal, needed, settleObjects } from "./stackCheck.ts";
-import { UpdateProgress } from "./updateProgress.ts";
+import { checkDisk, configurationOf, needed, settleObjects } from "./stackCheck.ts";
+import { type Updated, changesInWords, update } from "./update.ts";
 import { UserError } from "./userError.ts";
 import { openStack } from "./workspace.ts";
 
@@ -49,37 +49,13 @@ async function missingBuilds(
     return missing;
 }
 
-/** Runs `pulumi up --refresh`. Returns the number of resources that changed. */
-async function update(
-    stack: Stack,
-    places: Places,
-    variables: Record<string, string>,
-    say: Say,
-): Promise<{ changes: number; outputs: OutputMap }> {
-    const progress = new UpdateProgress(say, process.stdout.isTTY ? 1 : 30);
-    say("comparing what is there with what is wanted");
-    try {
-        const { outputs } = await stack.up({ refresh: true, onEvent: progress.take, signal: ended, color: "never" });
-        return { changes: progress.changes, outputs };
-    } catch (error) {
-        stopIfInterrupted();
-        const found = progress.errors.length > 0 ? progress.errors.join("\n") : String(error);
-        throw new UserError(
-            // Where the secrets or logs cannot be had, the reason is that of the failure itself.
-            `pulumi up failed:\n${await withLogTails(stack, found, progress.failed, places, variables).catch(() => found)}`,
-            "Mend what it says and run this again; what is there already is kept.",
-        );
-    } finally {
-        progress.stop();
-    }
-}
-
 /** The table at the end. */
 export function summary(outputs: Readonly<Record<string, unknown>>, stackName: string): string {
     const uri = String(outputs.trackingUri);
     const rows = [
         ["MLflow", uri],
-        ["MinIO console", String(outputs.minioConsoleUrl)],
+        // Somebody else's S3 store has a console of its own, if any.
+        ...("minioConsoleUrl" in outputs ? [["MinIO console", String(outputs.minioConsoleUrl)]] : []),
         ["Credentials", `npm run --silent pulumi -- stack output --show-secrets --stack ${stackName}`],
         ["Client", `export MLFLOW_TRACKING_URI=${uri}`],
         ["Stop", `npm stop -- --stack ${stackName}`],
@@ -95,12 +71,8 @@ export function summary(outputs: Readonly<Record<string, unknown>>, stackName: s
 }
 
 /** Looks at the platform as a client does. Returns what was seen, in words. */
-async function check(
-    result: { changes: number; outputs: OutputMap },
-    variables: Record<string, string>,
-    say: Say,
-): Promise<string> {
-    if (!isLocal(variables)) {
+async function check(result: Updated, variables: Record<string, string>, say: Say): Promise<string> {
+    if (!isLocal(variables.DOCKER_HOST)) {
         return "left out: the ports are published on the engine's own host";
     }
     const trackingUri = String(result.outputs.trackingUri?.value);
@@ -142,10 +114,8 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
             title: `Stack ${options.stack}`,
             run: async (say) => {
                 stack = await openStack(places, options.stack, variables);
+                await settleObjects(stack, places, variables, say);
                 const configuration = await configurationOf(stack, variables);
-                await settleObjects(stack, variables, say);
-                await checkVolume(options.stack, configuration, variables);
-                await checkPorts(options.stack, configuration, variables);
                 toBuild = await missingBuilds(found.plan.engine.host, found.plan.base.reference, configuration);
                 await checkDisk(
                     toBuild.some((name) => name in buildMinutes),
@@ -168,14 +138,13 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
                 "disk, caches included.",
         );
     }
-    let result: { changes: number; outputs: OutputMap } | undefined;
+    let result: Updated | undefined;
     await runSteps([
         {
             title: "pulumi up",
             run: async (say) => {
                 result = await update(opened, places, variables, say);
-                stopIfInterrupted();
-                return result.changes === 0 ? "nothing to change" : `${result.changes} changes`;
+                return changesInWords(result);
             },
         },
         {

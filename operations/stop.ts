@@ -10,18 +10,20 @@ import { UpdateProgress } from "./updateProgress.ts";
 import { UserError } from "./userError.ts";
 import { openStack, runCli } from "./workspace.ts";
 
-async function openExisting(stackName: string, places: Places, env: NodeJS.ProcessEnv) {
+/** A stack that is there, cleared of what an interrupted update left. Throws a UserError where there is nothing to work with. */
+export async function openExisting(stackName: string, places: Places, env: NodeJS.ProcessEnv) {
     const plan = await planPlatform(places, env, choicesOf(env));
     if (plan.engine.action !== "running" || !plan.toolchain.ready) {
         throw new UserError(
             plan.engine.action === "running" ? plan.toolchain.reason : plan.engine.reason,
-            "npm start sets up what is needed; there is nothing to stop without it.",
+            "npm start sets up what is needed; there is nothing to work on without it.",
         );
     }
     const variables = variablesOf(plan, places, env);
     const stack = await openStack(places, stackName, variables, true);
     await settleObjects(
         stack,
+        places,
         variables,
         (line) => {
             console.log(line);

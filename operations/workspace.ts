@@ -5,7 +5,8 @@ import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
 import { LocalWorkspace, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
-import { type Places, makeState } from "./places.ts";
+import { longestStackName } from "../config.ts";
+import { type Places, makeState, projectName } from "./places.ts";
 import { UserError } from "./userError.ts";
 
 /** What the rest of the set-up found out, for the program and its plugins. */
@@ -127,10 +128,11 @@ export async function openStack(
     variables: Record<string, string>,
     existing = false,
 ): Promise<Stack> {
-    if (!/^[A-Za-z0-9_.-]{1,50}$/.test(stackName)) {
+    const longest = longestStackName(projectName);
+    if (!/^[A-Za-z0-9_.-]+$/.test(stackName) || (!existing && stackName.length > longest)) {
         throw new UserError(
             `"${stackName}" is not a stack's name.`,
-            "Use 1 to 50 letters, digits, dots, hyphens and underscores.",
+            `Use 1 to ${longest} letters, digits, dots, hyphens and underscores.`,
         );
     }
     makeState(places);

@@ -4,6 +4,8 @@
 \getenv owner OWNER_USER
 \getenv server SERVER_USER
 SET client_min_messages = warning;
+-- The superuser calls no function that the owner has made in this database.
+SET search_path = pg_catalog;
 
 -- Made by a login that had left its group (RESET ROLE), or before it had one.
 SELECT format('REASSIGN OWNED BY %I TO mlflow_platform_owner', rolname)
@@ -16,6 +18,8 @@ WHERE oid IN (
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC, :"owner", :"server", mlflow_platform_server;
 GRANT USAGE ON SCHEMA public TO mlflow_platform_server;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, :"server", mlflow_platform_server;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, :"server", mlflow_platform_server;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO mlflow_platform_server;
 GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO mlflow_platform_server;
 ALTER DEFAULT PRIVILEGES FOR ROLE mlflow_platform_owner IN SCHEMA public

@@ -45,6 +45,11 @@ ALTER ROLE :"server" LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICA
 \unset password
 ALTER ROLE :"owner" RESET ALL;
 ALTER ROLE :"server" RESET ALL;
+SELECT format('ALTER ROLE %I IN DATABASE %I RESET ALL', rolname, datname)
+FROM pg_db_role_setting
+JOIN pg_roles ON pg_roles.oid = setrole
+JOIN pg_database ON pg_database.oid = setdatabase
+WHERE rolname IN (:'owner', :'server') \gexec
 -- What the owner's login makes belongs to the group.
 ALTER ROLE :"owner" SET role = 'mlflow_platform_owner';
 GRANT mlflow_platform_owner TO :"owner";
@@ -53,6 +58,8 @@ GRANT mlflow_platform_server TO :"server";
 SELECT format('CREATE DATABASE %I TEMPLATE template0 OWNER mlflow_platform_owner', :'database')
 WHERE :'database' NOT IN (SELECT datname FROM pg_database) \gexec
 ALTER DATABASE :"database" OWNER TO mlflow_platform_owner;
+-- Its owner could set what the next session there begins with, the superuser's included.
+ALTER DATABASE :"database" RESET ALL;
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_database \gexec
 REVOKE ALL ON DATABASE :"database" FROM :"owner", :"server", mlflow_platform_server;
 GRANT CONNECT ON DATABASE :"database" TO mlflow_platform_server;

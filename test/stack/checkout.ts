@@ -1,10 +1,15 @@
 /** A fresh copy of this checkout with a state of its own, and the project's commands in it, as a user runs them. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import type { Deployment } from "@pulumi/pulumi/automation/index.js";
+import { keys } from "../../config.ts";
+import { placesOf } from "../../operations/places.ts";
+import { cliRoot, pulumiVariables } from "../../operations/workspace.ts";
 
 const project = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -17,6 +22,9 @@ export interface Ended {
 
 /** The copy and its state; `remove` takes both away. */
 export class Checkout {
+    /** Program and arguments that run every command, for an engine that is elsewhere. */
+    public inside: readonly string[] = [];
+
     private constructor(
         /** The copy's directory. */
         public readonly directory: string,
@@ -58,7 +66,8 @@ export class Checkout {
 
     /** Starts `npm run <script> -- <args>` in a process group of its own; `input` is its standard input. */
     spawn(script: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}, input = ""): ChildProcess {
-        const child = spawn("npm", ["run", "--silent", script, "--", ...args], {
+        const [program = "", ...rest] = [...this.inside, "npm", "run", "--silent", script, "--", ...args];
+        const child = spawn(program, rest, {
             cwd: this.directory,
             env: { ...this.env, ...env },
             detached: true,
@@ -86,20 +95,104 @@ export class Checkout {
         return output;
     }
 
-    /** Runs Pulumi's CLI on a stack; it must succeed. */
+    /** Runs Pulumi's CLI on a stack, with the variables of `npm run pulumi -- --env`; `input` is its standard input. */
+    async cli(stack: string, args: readonly string[], input = ""): Promise<Ended> {
+        const { exitCode, all } = await this.execute(stack, args, input);
+        return { code: exitCode ?? 128, output: all };
+    }
+
+    /** The same for a command that must succeed; returns its output. */
     async pulumi(stack: string, ...args: string[]): Promise<string> {
-        return this.ok("pulumi", [...args, "--stack", stack]);
+        const { code, output } = await this.cli(stack, args);
+        if (code !== 0) {
+            throw new Error(`pulumi ${args.join(" ")} ended with ${code}:\n${output}`);
+        }
+        return output;
+    }
+
+    /** Sets several keys at once; those that are secret as secrets. */
+    async set(stack: string, values: Readonly<Record<string, string>>, options: readonly string[] = []): Promise<void> {
+        const keysOf = keys as Readonly<Record<string, { readonly secret?: boolean } | undefined>>;
+        const args = Object.entries(values).flatMap(([key, value]) => [
+            keysOf[key]?.secret ? "--secret" : "--plaintext",
+            `${key}=${value}`,
+        ]);
+        await this.pulumi(stack, "config", "set-all", ...options, ...args);
+    }
+
+    /** Sets keys while `act` runs; then the stack's file is as it was. */
+    async configured<T>(stack: string, values: Readonly<Record<string, string>>, act: () => Promise<T>): Promise<T> {
+        const file = join(this.directory, `Pulumi.${stack}.yaml`);
+        const before = readFileSync(file, "utf8");
+        try {
+            await this.set(stack, values);
+            return await act();
+        } finally {
+            writeFileSync(file, before);
+        }
+    }
+
+    /** The stack's exported state; without the flag secrets are ciphertext, another one each time. */
+    async state(stack: string, showSecrets = false): Promise<Deployment> {
+        const { stdout } = await this.execute(
+            stack,
+            ["stack", "export", ...(showSecrets ? ["--show-secrets"] : [])],
+            "",
+        );
+        return JSON.parse(stdout) as Deployment;
+    }
+
+    /**
+     * What an update with these keys would do: resource ("Container mlflow") → create, update, replace or delete. It has a
+     * configuration file of its own, so several can be planned at a time.
+     */
+    async plan(stack: string, values: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+        const file = join(dirname(this.directory), `Pulumi.${randomBytes(6).toString("hex")}.yaml`);
+        copyFileSync(join(this.directory, `Pulumi.${stack}.yaml`), file);
+        try {
+            await this.set(stack, values, ["--config-file", file]);
+            const args = ["preview", "--json", "--config-file", file];
+            const { exitCode, stdout, all } = await this.execute(stack, args, "");
+            if (exitCode !== 0) {
+                throw new Error(`pulumi preview ended with ${exitCode ?? 128}:\n${all}`);
+            }
+            const { steps } = JSON.parse(stdout) as { steps: { op: string; urn: string }[] };
+            return Object.fromEntries(
+                steps
+                    .filter(({ op }) => ["create", "update", "replace", "delete"].includes(op))
+                    .filter(({ urn }) => !urn.includes("pulumi:pulumi:Stack::"))
+                    .map(({ op, urn }) => {
+                        const [, , type = "", name = ""] = urn.split("::");
+                        return [`${type.slice(type.lastIndexOf(":") + 1)} ${name}`, op];
+                    }),
+            );
+        } finally {
+            rmSync(file);
+        }
+    }
+
+    private execute(stack: string, args: readonly string[], input: string) {
+        const places = placesOf(this.env);
+        const { DOCKER_HOST, MLFLOW_PLATFORM_BASE_IMAGE } = process.env;
+        const variables = pulumiVariables(places, this.env, {
+            dockerHost: DOCKER_HOST,
+            baseImage: MLFLOW_PLATFORM_BASE_IMAGE,
+        });
+        const [program = "", ...rest] = [...this.inside, join(cliRoot(places), "bin", "pulumi"), ...args];
+        return execa(program, [...rest, "--stack", stack], {
+            cwd: this.directory,
+            env: { ...this.env, ...variables },
+            extendEnv: false,
+            all: true,
+            reject: false,
+            input,
+        });
     }
 
     /** The stack's outputs, secrets in plain text. */
     async outputs(stack: string): Promise<Record<string, unknown>> {
-        const child = this.spawn("pulumi", ["stack", "output", "--json", "--show-secrets", "--stack", stack]);
-        let text = "";
-        child.stdout?.on("data", (data: Buffer) => {
-            text += data.toString();
-        });
-        await ending(child);
-        return JSON.parse(text) as Record<string, unknown>;
+        const { stdout } = await this.execute(stack, ["stack", "output", "--json", "--show-secrets"], "");
+        return JSON.parse(stdout) as Record<string, unknown>;
     }
 
     /** Contents of a file in the copy. */

@@ -19,9 +19,10 @@ export interface Inspected {
     readonly Image: string;
     readonly State: { readonly Status: string; readonly Pid: number; readonly Health?: { readonly Status: string } };
     readonly Config: {
+        readonly Image: string;
         readonly User: string;
         readonly Env: string[] | null;
-        readonly Healthcheck?: { Test: string[] };
+        readonly Healthcheck?: { Test: string[]; Retries: number };
     };
     readonly Mounts: readonly { Type: string; Source: string; Destination: string }[];
     readonly HostConfig: {
@@ -34,6 +35,7 @@ export interface Inspected {
         readonly MemorySwap: number;
         readonly NanoCpus: number;
         readonly Init: boolean | null;
+        readonly Tmpfs: Record<string, string> | null;
         readonly NetworkMode: string;
         readonly RestartPolicy: { readonly Name: string };
         readonly LogConfig: { readonly Type: string; readonly Config: Record<string, string> };
@@ -59,6 +61,12 @@ export async function container(stack: string, name: string): Promise<Inspected>
         throw new Error(`no container ${name}`);
     }
     return found;
+}
+
+/** What tells a stack's data volumes from others that took their place. */
+export async function dataVolumes(stack: string): Promise<string[]> {
+    const names = ["minio_data", "postgres_data"].map((name) => `mlflow-platform-${stack}-${name}`);
+    return dockerLines("volume", "inspect", "--format", "{{.Name}} {{.CreatedAt}}", ...names);
 }
 
 /** The long-running containers of every stack. */

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, inject, it } from "vitest";
 import { enginePidFile, startEngine } from "../../operations/engine.ts";
 import { placesOf } from "../../operations/places.ts";
 import { Checkout } from "./checkout.ts";
-import { container, containersOf, docker, dockerLines, healthy } from "./engine.ts";
+import { container, containersOf, dataVolumes, docker, dockerLines, healthy } from "./engine.ts";
 import { freePorts } from "./platforms.ts";
 import { runPython } from "./python.ts";
 
@@ -28,21 +28,13 @@ async function credentialsNow(): Promise<Record<string, unknown>> {
     return { pgUri, minioRootUser, minioRootPassword, files };
 }
 
-const volumes = async () =>
-    dockerLines(
-        "volume",
-        "inspect",
-        "--format",
-        "{{.Name}} {{.CreatedAt}}",
-        ...["minio_data", "postgres_data"].map((name) => `mlflow-platform-${stack}-${name}`),
-    );
 let volumesBefore: string[];
 
 async function expectEverythingThere(trackingUri = platform.trackingUri): Promise<void> {
     await healthy(stack);
     expect(await runPython("log_and_read.py", [trackingUri, "read", runId])).toEqual({ param: text, artifact: text });
     expect(await credentialsNow()).toEqual(credentials);
-    expect(await volumes()).toEqual(volumesBefore);
+    expect(await dataVolumes(stack)).toEqual(volumesBefore);
 }
 
 const up = () => checkout.pulumi(stack, "up", "--yes", "--skip-preview");
@@ -52,7 +44,7 @@ const reset = (key: string) => checkout.pulumi(stack, "config", "rm", key);
 beforeAll(async () => {
     ({ runId } = await runPython<{ runId: string }>("log_and_read.py", [platform.trackingUri, "log", text]));
     credentials = await credentialsNow();
-    volumesBefore = await volumes();
+    volumesBefore = await dataVolumes(stack);
 });
 
 describe("every run, artifact and credential is still there", () => {

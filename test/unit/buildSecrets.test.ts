@@ -59,7 +59,7 @@ describe("the environment of a build", () => {
 
     it("has each on a line of its own", () => {
         expect(buildEnvironment({ GOPROXY: "direct", HTTP_PROXY: "http://proxy:3128" })).toBe(
-            "export HTTP_PROXY='http://proxy:3128'\nexport GOPROXY='direct'\n",
+            "export HTTP_PROXY=http://proxy:3128\nexport GOPROXY=direct\n",
         );
     });
 
@@ -71,13 +71,14 @@ describe("the environment of a build", () => {
         expect(buildEnvironment({ HOME: "/root", AWS_SECRET_ACCESS_KEY: "x", PULUMI_CONFIG_PASSPHRASE: "x" })).toBe("");
     });
 
-    it("quotes a single quote for a shell", () => {
+    it("is quoted for a shell where that would take it otherwise", () => {
         expect(buildEnvironment({ GOPROXY: "it's" })).toBe("export GOPROXY='it'\\''s'\n");
+        expect(buildEnvironment({ GOPROXY: "https://a,direct" })).toBe("export GOPROXY='https://a,direct'\n");
     });
 
     it("is read by a shell as the very values, whatever is in them", () => {
         const value = fc.string({
-            unit: fc.constantFrom(...Array.from("'\"\\$`!#&;|<>(){}*?~ \n\tä=")),
+            unit: fc.constantFrom(...Array.from("'\"\\$`!#&;|<>(){}*?~ \n\tä=aZ09_.:/-,@%+")),
             minLength: 1,
             maxLength: 12,
         });
@@ -226,7 +227,7 @@ describe("writing the files", () => {
         for (const name of readdirSync(file(""))) {
             expect([name, statSync(file(name)).mode & 0o777]).toEqual([name, 0o600]);
         }
-        expect(readFileSync(file("build.env"), "utf8")).toBe("export GOPROXY='direct'\n");
+        expect(readFileSync(file("build.env"), "utf8")).toBe("export GOPROXY=direct\n");
         expect(readFileSync(file("ca.crt"), "utf8")).toContain("BEGIN CERTIFICATE");
         expect(aptSources).toBe(file("debian.sources"));
         expect(readFileSync(aptSources, "utf8")).toMatch(/^Suites: trixie trixie-updates$/m);
@@ -252,7 +253,7 @@ describe("writing the files", () => {
         writeBuildSecrets(project, { GOPROXY: "https://proxy.corp" });
         const written = readdirSync(file("")).filter((name) => statSync(file(name)).mtimeMs !== 1_000_000);
         expect(written).toEqual(["build.env"]);
-        expect(readFileSync(file("build.env"), "utf8")).toBe("export GOPROXY='https://proxy.corp'\n");
+        expect(readFileSync(file("build.env"), "utf8")).toBe("export GOPROXY=https://proxy.corp\n");
     });
 
     it("empties a file whose variables are unset again", () => {

@@ -1,12 +1,21 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
 import fc from "fast-check";
 import * as pulumi from "@pulumi/pulumi";
-import { afterEach, describe, expect, expectTypeOf, it, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from "vitest";
 import {
     type Configuration,
     type Key,
+    type RawConfiguration,
     bucketNameDefect,
+    configurationProblems,
+    defaultOwner,
+    generatedKeys,
+    hostDefect,
     imageReferenceDefect,
     keys,
+    longestStackName,
     parseConfiguration,
     portOf,
     postgresNameDefect,
@@ -14,7 +23,23 @@ import {
     publishedPorts,
     readConfiguration,
 } from "../../config.ts";
+import type { LastUpdate } from "../../lastUpdate.ts";
+import { UpdateError } from "../../updateError.ts";
+import { authorities } from "./support/certificates.ts";
+import { Commands } from "./support/commands.ts";
 import { project, record, stack } from "./support/recording.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "mlflow-platform-"));
+afterAll(() => {
+    rmSync(directory, { recursive: true });
+});
+/** A file with that content. */
+function fileOf(name: string, content: string): string {
+    const path = join(directory, name);
+    writeFileSync(path, content);
+    return path;
+}
+const authority = fileOf("authority.pem", authorities.one);
 
 const names = Object.keys(keys) as (keyof Configuration)[];
 const secretNames = ["minioSecretAccessKey", "pgPassword", "minioRootPassword", "pgOwnerPassword"];
@@ -30,6 +55,9 @@ const imageHint = "is not an image reference: set one such as registry.example.c
 const loopbackHint =
     "is not a loopback address, and without login and TLS everybody who reaches it could read and delete everything: " +
     "set 127.0.0.1, and reach it from elsewhere by an SSH tunnel";
+const ownHint = "is a container's own address inside that container: set host.docker.internal for the engine's host";
+const hostHint = (key: string) =>
+    `is not a host's name or address: set one such as db.example.com, without a scheme; the port is ${key}`;
 const consoleHint = (port: string) =>
     "names a host: inside the stack's network the console listens on every address; " +
     `set :${port} here, and bindAddress for where it is published`;
@@ -86,7 +114,79 @@ const atLeast = (length: number): Record<string, string> => ({
     ...texts,
     [".".repeat(length - 1)]: `has ${length - 1} characters: MinIO needs at least ${length}`,
 });
-const role = (value: string): Row => ({
+/** Hosts that are refused, but for those that are no text at all. `portKey` is the key of the port beside it. */
+const noHosts = (portKey: string): Record<string, string> =>
+    Object.fromEntries<string>([
+        ...["localhost", "LocalHost", "127.0.0.1", "127.1.2.3", "127.1", "::1", "0.0.0.0"].map(
+            (host) => [host, `"${host}" ${ownHint}`] as const,
+        ),
+        ...["::", "fe80::1", "2001:db8::1", "::ffff:10.0.0.5"].map(
+            (host) => [host, `"${host}" is an IPv6 address: set a name that stands for it`] as const,
+        ),
+        ...[
+            "http://db.example.com",
+            "https://s3.example.com/",
+            "db.example.com:5432",
+            "db.example.com/mlflow",
+            "ana@db.example.com",
+            "[::1]",
+            "db.example.com.",
+            ".example.com",
+            "db..example.com",
+            "-db",
+            "db-",
+            "db.-example.com",
+            "db-.example.com",
+            "d b",
+            "db_1",
+            "dü",
+            "256.0.0.1",
+            "10.0.0",
+            "10.0.0.0.5",
+            "010.0.0.5",
+            "db.5",
+            "*",
+            `${"a".repeat(50)}.`.repeat(5).slice(0, -1),
+            "a".repeat(64),
+            `db.${"a".repeat(64)}.example.com`,
+            // Other ways to write an address, as a resolver takes them.
+            "0",
+            "5",
+            "2130706433",
+            "0x7f000001",
+            "0X7F000001",
+            "0x7f.1",
+            "0x7f.0.0.1",
+            "0177.0.0.1",
+            "db.0x1",
+            "db.0x",
+            // Says that it is a name in other letters, and is none.
+            "xn--a",
+            "db.xn--a.example.com",
+        ].map((host) => [host, `"${host}" ${hostHint(portKey)}`] as const),
+    ]);
+const host = (portKey: string): Row => ({
+    default: undefined,
+    takes: Object.fromEntries(
+        [
+            "db",
+            "db.example.com",
+            "DB-1.Example.com",
+            "4.example.com",
+            "10.0.0.5",
+            "255.255.255.255",
+            "host.docker.internal",
+            "HOST.Docker.Internal",
+            "0x7f000001.example.com",
+            "db.0xg",
+            "xn--mnchen-3ya.example.com",
+            `${"a".repeat(63)}.example.com`,
+            `${"a".repeat(49)}.`.repeat(5) + "abc",
+        ].map((name) => [name, name]),
+    ),
+    refuses: { ...texts, ...noHosts(portKey) },
+});
+const role = (value: string | undefined): Row => ({
     default: value,
     takes: { "tracking user": "tracking user", ü: "ü", pgx: "pgx", [`${"r".repeat(61)}ü`]: `${"r".repeat(61)}ü` },
     refuses: {
@@ -108,6 +208,9 @@ const role = (value: string): Row => ({
         ),
     },
 });
+const notBoolean: Record<string, string> = Object.fromEntries(
+    ["", "yes", "TRUE", "1", " true"].map((text) => [text, `"${text}" is neither true nor false`]),
+);
 const digest = "0123456789abcdef".repeat(4);
 const image: Row = {
     default: undefined,
@@ -168,11 +271,11 @@ const table: Record<keyof Configuration, Row> = {
             ["s".repeat(41)]: "has 41 characters: set 8 to 40",
         },
     },
-    minioHost: { default: undefined, takes: {}, refuses: texts },
+    minioHost: host("minioPort"),
     minioPort: port(9000),
     pgUser: role("mlflow"),
     pgPassword: { default: undefined, takes: { x: "x", "p ä'\\:@/": "p ä'\\:@/" }, refuses: texts },
-    pgHost: { default: undefined, takes: {}, refuses: texts },
+    pgHost: host("pgPort"),
     pgPort: port(5432),
     pgDatabase: role("mlflow"),
     mlflowBucketName: {
@@ -245,9 +348,7 @@ const table: Record<keyof Configuration, Row> = {
     minioStorageUseHttps: {
         default: false,
         takes: { false: false },
-        refuses: Object.fromEntries(
-            ["", "yes", "TRUE", "1", " true"].map((text) => [text, `"${text}" is neither true nor false`]),
-        ),
+        refuses: notBoolean,
     },
     bindAddress: {
         default: "127.0.0.1",
@@ -269,8 +370,49 @@ const table: Record<keyof Configuration, Row> = {
             ),
         },
     },
-    pgOwnerUser: role("mlflow_owner"),
+    pgOwnerUser: role(undefined),
     pgOwnerPassword: { default: undefined, takes: { x: "x" }, refuses: texts },
+    pgSslMode: {
+        default: undefined,
+        takes: Object.fromEntries(
+            ["disable", "prefer", "require", "verify-ca", "verify-full"].map((mode) => [mode, mode]),
+        ),
+        refuses: {
+            ...texts,
+            ...Object.fromEntries(
+                ["allow", "verify_full", "Prefer", "true"].map((mode) => [
+                    mode,
+                    `"${mode}" is not a mode of libpq: set one of disable, prefer, require, verify-ca, verify-full`,
+                ]),
+            ),
+        },
+    },
+    // Their files are further below.
+    pgCaFile: { default: undefined, takes: {}, refuses: texts },
+    minioCaFile: { default: undefined, takes: {}, refuses: texts },
+    minioRegion: {
+        default: "us-east-1",
+        takes: { "eu-central-1": "eu-central-1", garage: "garage", ["r".repeat(63)]: "r".repeat(63) },
+        refuses: {
+            ...texts,
+            ...Object.fromEntries(
+                ["EU", "eu_central_1", "eu.central", "r".repeat(64), "é"].map((region) => [
+                    region,
+                    `"${region}" is not a region's name: set lower-case letters, digits and hyphens, such as us-east-1`,
+                ]),
+            ),
+        },
+    },
+    egress: {
+        default: true,
+        takes: { true: true },
+        refuses: {
+            ...notBoolean,
+            false:
+                "false is not supported in this version: a network that lets nothing out cannot publish the tracking " +
+                "server's port; set true, and limit what goes out by the host's firewall",
+        },
+    },
     minioVolumeName: {
         default: undefined,
         takes: { my_data: "my_data", "0.a-b": "0.a-b" },
@@ -300,8 +442,21 @@ const table: Record<keyof Configuration, Row> = {
     pgWaitSeconds: seconds(300),
 };
 
+/** An external database and an external store, with what each needs. */
+const externalDatabase = { pgHost: "db.example.com", pgPassword: "hunter2" };
+const externalStore = { minioHost: "s3.example.com", minioAccessKey: "somebody", minioSecretAccessKey: "long enough" };
+
 /** Other keys that a key's values need beside them, so that they are judged alone. */
-const beside: Partial<Record<keyof Configuration, Record<string, string>>> = { mlflowMemory: { mlflowWorkers: "1" } };
+const beside: Partial<Record<keyof Configuration, Record<string, string>>> = {
+    mlflowMemory: { mlflowWorkers: "1" },
+    pgHost: { pgPassword: "hunter2" },
+    pgSslMode: externalDatabase,
+    pgCaFile: { ...externalDatabase, pgSslMode: "verify-full" },
+    minioHost: { minioAccessKey: "somebody", minioSecretAccessKey: "long enough" },
+    minioCaFile: { ...externalStore, minioStorageUseHttps: "true" },
+};
+/** The same, for one value alone. */
+const besideValue: Record<string, Record<string, string>> = { "verify-ca": { pgCaFile: authority } };
 
 describe("the table of keys", () => {
     it("is described completely by these tests", () => {
@@ -352,6 +507,20 @@ describe("the table of keys", () => {
         expectTypeOf<Configuration["pgUser"]>().toEqualTypeOf<string>();
         expectTypeOf<Configuration["pgPassword"]>().toEqualTypeOf<string | undefined>();
         expectTypeOf<Configuration["baseImage"]>().toEqualTypeOf<string | undefined>();
+        expectTypeOf<Configuration["pgOwnerUser"]>().toEqualTypeOf<string | undefined>();
+        expectTypeOf<Configuration["pgCaFile"]>().toEqualTypeOf<string | undefined>();
+        expectTypeOf<Configuration["minioRegion"]>().toEqualTypeOf<string>();
+    });
+
+    it("knows which values are generated where they are unset", () => {
+        expect(generatedKeys).toEqual([
+            "minioAccessKey",
+            "minioSecretAccessKey",
+            "pgPassword",
+            "minioRootUser",
+            "minioRootPassword",
+            "pgOwnerPassword",
+        ]);
     });
 });
 
@@ -365,32 +534,13 @@ describe.each(names)("%s", (name) => {
     });
 
     it.each(Object.entries(row.takes))("takes %j", (text, expected) => {
-        const { value, problems } = parse({ ...beside[name], [name]: text });
+        const { value, problems } = parse({ ...beside[name], ...besideValue[text], [name]: text });
         expect(problems).toEqual([]);
         expect(value[name]).toBe(expected);
     });
 
     it.each(Object.entries(row.refuses))("refuses %j", (text, reason) => {
-        expect(problemsOf({ [name]: text })).toEqual([`${name}: ${reason}`]);
-    });
-});
-
-describe("what this version does not have is refused, with the way out", () => {
-    it.each([
-        [
-            { pgHost: "db.example.com" },
-            "pgHost: an existing PostgreSQL is not supported in this version: pulumi config rm pgHost, and PostgreSQL runs here",
-        ],
-        [
-            { minioHost: "s3.example.com" },
-            "minioHost: an existing S3 store is not supported in this version: pulumi config rm minioHost, and MinIO runs here",
-        ],
-        [
-            { minioStorageUseHttps: "true" },
-            "minioStorageUseHttps: TLS for the store that runs here is not supported in this version: set false; it is published on loopback only",
-        ],
-    ])("%j", (values, problem) => {
-        expect(problemsOf(values)).toEqual([problem]);
+        expect(problemsOf({ ...beside[name], [name]: text })).toEqual([`${name}: ${reason}`]);
     });
 });
 
@@ -417,6 +567,27 @@ describe("keys that do not go together", () => {
             "MinIO's root as MLflow's key",
             { minioRootUser: "admin", minioAccessKey: "admin" },
             ["minioAccessKey: is also minioRootUser, which MLflow must not get: set two different names"],
+        ],
+        [
+            "TLS for the store that runs here",
+            { minioStorageUseHttps: "true" },
+            [
+                "minioStorageUseHttps: TLS for the store that runs here is not supported in this version: set false; it is " +
+                    "published on loopback only",
+            ],
+        ],
+        [
+            "how to reach an external PostgreSQL, and none",
+            { pgSslMode: "verify-full", pgCaFile: authority },
+            [
+                "pgSslMode: is for a PostgreSQL that is not ours: pulumi config rm pgSslMode, or set pgHost",
+                "pgCaFile: is for a PostgreSQL that is not ours: pulumi config rm pgCaFile, or set pgHost",
+            ],
+        ],
+        [
+            "the authority of an external store, and none",
+            { minioCaFile: authority },
+            ["minioCaFile: is for an S3 store that is not ours: pulumi config rm minioCaFile, or set minioHost"],
         ],
         [
             "the same port for MLflow and S3",
@@ -473,6 +644,8 @@ describe("keys that do not go together", () => {
         ["only a path", { minioVolumePath: "/srv/minio" }],
         ["only a volume's name", { minioVolumeName: "data" }],
         ["S3 published elsewhere than 9000", { minioPort: "9010" }],
+        ["an owner of another name than pgUser's", { pgUser: "mlflow_owner", pgOwnerUser: "chief" }],
+        ["another region for the MinIO that runs here", { minioRegion: "eu-central-1" }],
     ])("but %s is fine", (_words, values) => {
         expect(problemsOf(values)).toEqual([]);
     });
@@ -484,6 +657,342 @@ describe("keys that do not go together", () => {
         expect(problemsOf({ mlflowWorkers: "99", mlflowMemory: "768" })).toEqual([
             'mlflowWorkers: "99" is not a whole number from 1 to 32',
         ]);
+    });
+
+    it("are not compared with a default where the one that is set has a problem of its own", () => {
+        const reserved = 'pgOwnerUser: "pg_mine" begins with pg_, which PostgreSQL reserves: set another name';
+        expect(problemsOf({ pgUser: "mlflow_owner", pgOwnerUser: "pg_mine" })).toEqual([reserved]);
+        expect(
+            problemsOf({ ...externalDatabase, pgOwnerUser: "pg_mine", pgOwnerPassword: "hunter3", pgUser: "pg_mine" }),
+        ).toEqual([reserved.replace("pgOwnerUser", "pgUser"), reserved]);
+    });
+});
+
+describe("a PostgreSQL that somebody else runs", () => {
+    const password = "pgPassword: is needed with pgHost: pulumi config set --secret pgPassword";
+    const owner = { pgOwnerUser: "chief", pgOwnerPassword: "hunter3" };
+    const unchecked = (mode: string) =>
+        `pgCaFile: nothing is checked against it with pgSslMode ${mode}: set pgSslMode verify-full`;
+
+    it.each<[string, Record<string, string>, string[]]>([
+        ["a host without a password", { pgHost: "db.example.com" }, [password]],
+        [
+            "an owner without a password",
+            { ...externalDatabase, pgOwnerUser: "chief" },
+            [
+                "pgOwnerPassword: is needed with pgHost and pgOwnerUser: pulumi config set --secret pgOwnerPassword, or " +
+                    "pulumi config rm pgOwnerUser and pgUser migrates as well",
+            ],
+        ],
+        [
+            "an owner's password without the owner",
+            { ...externalDatabase, pgOwnerPassword: "hunter3" },
+            ["pgOwnerUser: is needed with pgHost and pgOwnerPassword: set the role that owns the tables"],
+        ],
+        ["an owner with all, and the server without", { pgHost: "db.example.com", ...owner }, [password]],
+        [
+            "the server's role as its owner",
+            { ...externalDatabase, pgOwnerUser: "mlflow", pgOwnerPassword: "hunter3" },
+            [
+                'pgOwnerUser: "mlflow" is also pgUser: set two different names, or remove pgOwnerUser and pgOwnerPassword and ' +
+                    "pgUser does both",
+            ],
+        ],
+        [
+            "verify-ca without an authority",
+            { ...externalDatabase, pgSslMode: "verify-ca" },
+            ["pgCaFile: is needed with pgSslMode verify-ca: set the authority's PEM file, or pgSslMode verify-full"],
+        ],
+        ["an authority and no mode", { ...externalDatabase, pgCaFile: authority }, [unchecked("prefer")]],
+        ...["disable", "prefer", "require"].map((mode): [string, Record<string, string>, string[]] => [
+            `an authority and ${mode}`,
+            { ...externalDatabase, pgCaFile: authority, pgSslMode: mode },
+            [unchecked(mode)],
+        ]),
+        [
+            "everything that is missing at once",
+            { pgHost: "db.example.com", pgOwnerUser: "mlflow", pgSslMode: "verify-ca" },
+            [
+                password,
+                "pgOwnerPassword: is needed with pgHost and pgOwnerUser: pulumi config set --secret pgOwnerPassword, or " +
+                    "pulumi config rm pgOwnerUser and pgUser migrates as well",
+                'pgOwnerUser: "mlflow" is also pgUser: set two different names, or remove pgOwnerUser and pgOwnerPassword and ' +
+                    "pgUser does both",
+                "pgCaFile: is needed with pgSslMode verify-ca: set the authority's PEM file, or pgSslMode verify-full",
+            ],
+        ],
+    ])("%s", (_words, values, problems) => {
+        expect(problemsOf(values)).toEqual(problems);
+    });
+
+    it.each<[string, Record<string, string>]>([
+        ["one role for both", externalDatabase],
+        ["two roles", { ...externalDatabase, ...owner }],
+        ["another port and database", { ...externalDatabase, pgPort: "6432", pgDatabase: "tracking" }],
+        ...["disable", "prefer", "require", "verify-full"].map((mode): [string, Record<string, string>] => [
+            `${mode} without an authority`,
+            { ...externalDatabase, pgSslMode: mode },
+        ]),
+        ...["verify-ca", "verify-full"].map((mode): [string, Record<string, string>] => [
+            `${mode} with one`,
+            { ...externalDatabase, pgSslMode: mode, pgCaFile: authority },
+        ]),
+        // What the PostgreSQL that runs here has for itself is another's to give.
+        [
+            "names that the one that runs here would take",
+            { ...externalDatabase, pgUser: "postgres", pgDatabase: "postgres", ...owner, pgOwnerUser: "mlflow_owner" },
+        ],
+        [
+            "an owner that is called as the default is, beside a server of that name",
+            { ...externalDatabase, pgUser: "mlflow_owner" },
+        ],
+    ])("but %s is fine", (_words, values) => {
+        expect(problemsOf(values)).toEqual([]);
+    });
+
+    it("is judged by the same rules where its host has a problem of its own", () => {
+        expect(problemsOf({ pgHost: "localhost", pgUser: "postgres", pgSslMode: "require" })).toEqual([
+            `pgHost: "localhost" ${ownHint}`,
+            password,
+        ]);
+    });
+
+    it.each<[string, Record<string, string>]>([
+        ["an authority", { pgCaFile: authority }],
+        ["none", {}],
+    ])("is not judged by the default of its mode where that has a problem of its own, with %s", (_words, more) => {
+        expect(problemsOf({ ...externalDatabase, pgSslMode: "allow", ...more })).toEqual([
+            'pgSslMode: "allow" is not a mode of libpq: set one of disable, prefer, require, verify-ca, verify-full',
+        ]);
+    });
+
+    /** Keys of the PostgreSQL that runs here alone: a value that means something there, and the default. */
+    const ours: [string, string, string | undefined][] = [
+        ["postgresImage", "registry.example.com/postgres:1", undefined],
+        ["pgMemory", "512", "1024"],
+        ["pgCpus", "0.5", "1.0"],
+    ];
+    const unused = (name: string) =>
+        `${name}: is for the PostgreSQL that runs here, and pgHost names another: pulumi config rm ${name}`;
+
+    it.each(ours)("has no use for %s = %s, but for its default %s", (name, value, byDefault) => {
+        expect(problemsOf({ [name]: value })).toEqual([]);
+        expect(problemsOf({ ...externalDatabase, [name]: value })).toEqual([unused(name)]);
+        expect(byDefault === undefined ? [] : problemsOf({ ...externalDatabase, [name]: byDefault })).toEqual([]);
+    });
+
+    it("says of all of them at once that they have no use, after what is wrong otherwise", () => {
+        const values = Object.fromEntries(ours.map(([name, value]) => [name, value]));
+        expect(problemsOf({ ...values, pgHost: "db.example.com", pgCaFile: authority })).toEqual([
+            password,
+            unchecked("prefer"),
+            ...ours.map(([name]) => unused(name)),
+        ]);
+    });
+
+    it("says so as well where its host has a problem of its own, and not of a key that has one", () => {
+        expect(problemsOf({ ...externalDatabase, pgHost: "localhost", pgMemory: "512", pgCpus: "many" })).toEqual([
+            `pgHost: "localhost" ${ownHint}`,
+            'pgCpus: "many" is not a number of CPUs from 0.1 to 9.9, such as 1.5',
+            unused("pgMemory"),
+        ]);
+    });
+
+    it("has no authority too few where the one that is named has a problem of its own", () => {
+        const missing = join(directory, "missing.pem");
+        expect(problemsOf({ ...externalDatabase, pgSslMode: "verify-ca", pgCaFile: missing })).toEqual([
+            `pgCaFile: "${missing}" cannot be read (ENOENT): set the path of a PEM file`,
+        ]);
+    });
+});
+
+describe("an S3 store that somebody else runs", () => {
+    const id = "minioAccessKey: is needed with minioHost: pulumi config set minioAccessKey";
+    const word = "minioSecretAccessKey: is needed with minioHost: pulumi config set --secret minioSecretAccessKey";
+    const unused = (name: string) =>
+        `${name}: is for the MinIO that runs here, and minioHost names another: pulumi config rm ${name}`;
+    /** Keys of the MinIO that runs here alone: a value that means something there, and the default. */
+    const ours: [string, string, string | undefined][] = [
+        ["minioVolumePath", "/srv/minio", undefined],
+        ["minioVolumeName", "data", undefined],
+        ["minioRootUser", "admin", undefined],
+        ["minioRootPassword", "long enough", undefined],
+        ["minioImage", "registry.example.com/minio:1", undefined],
+        ["minioMemory", "512", "1024"],
+        ["minioCpus", "0.5", "1.00"],
+        ["minioConsoleAddress", ":9011", ":9001"],
+    ];
+    const noTls = "minioCaFile: there is no certificate to check without TLS: set minioStorageUseHttps true";
+
+    it.each<[string, Record<string, string>, string[]]>([
+        ["a host without a key", { minioHost: "s3.example.com" }, [id, word]],
+        ["a host with half a key", { minioHost: "s3.example.com", minioSecretAccessKey: "long enough" }, [id]],
+        ["a host with the other half", { minioHost: "s3.example.com", minioAccessKey: "somebody" }, [word]],
+        ["an authority without TLS", { ...externalStore, minioCaFile: authority }, [noTls]],
+        [
+            "everything at once, and what would be a problem of the one that runs here is none",
+            {
+                minioHost: "s3.example.com",
+                minioCaFile: authority,
+                ...Object.fromEntries(ours.map(([name, value]) => [name, value])),
+                // On the port of the tracking server, and the root's name for the key.
+                minioConsoleAddress: ":5000",
+                minioAccessKey: "admin",
+            },
+            [word, noTls, ...ours.map(([name]) => unused(name))],
+        ],
+    ])("%s", (_words, values, problems) => {
+        expect(problemsOf(values)).toEqual(problems);
+    });
+
+    it.each(ours)("has no use for %s = %s, but for its default %s", (name, value, byDefault) => {
+        expect(problemsOf({ [name]: value })).toEqual([]);
+        expect(problemsOf({ ...externalStore, [name]: value })).toEqual([unused(name)]);
+        expect(byDefault === undefined ? [] : problemsOf({ ...externalStore, [name]: byDefault })).toEqual([]);
+    });
+
+    it("has no problem with a key without use that has one of its own", () => {
+        expect(problemsOf({ ...externalStore, minioMemory: "1" })).toEqual([
+            'minioMemory: "1" is not a whole number from 256 to 1048576',
+        ]);
+    });
+
+    it.each<[string, Record<string, string>]>([
+        ["http", externalStore],
+        ["https", { ...externalStore, minioStorageUseHttps: "true", minioPort: "443" }],
+        [
+            "https with an authority",
+            { ...externalStore, minioStorageUseHttps: "true", minioPort: "443", minioCaFile: authority },
+        ],
+        ["a key shorter than MinIO's", { ...externalStore, minioAccessKey: "a", minioSecretAccessKey: "b" }],
+        [
+            "a key longer than MinIO's",
+            { ...externalStore, minioAccessKey: "k".repeat(128), minioSecretAccessKey: "s".repeat(128) },
+        ],
+        ["a key with characters that MinIO refuses", { ...externalStore, minioAccessKey: "a=b,c" }],
+        ["the port that MLflow is published on", { ...externalStore, minioPort: "5000" }],
+        ["the port of a console that does not run", { ...externalStore, minioPort: "9001" }],
+        ["MLflow on the port of a console that does not run", { ...externalStore, mlflowPort: "9001" }],
+        ["how long to wait, and where the bucket is", { ...externalStore, minioWaitSeconds: "60", minioRegion: "eu" }],
+    ])("but %s is fine", (_words, values) => {
+        expect(problemsOf(values)).toEqual([]);
+    });
+
+    it("is judged by the same rules where its host has a problem of its own", () => {
+        expect(problemsOf({ minioHost: "[::1]", minioAccessKey: "a=b", minioStorageUseHttps: "true" })).toEqual([
+            `minioHost: "[::1]" ${hostHint("minioPort")}`,
+            word,
+        ]);
+    });
+
+    it.each<[string, Record<string, string>, string[]]>([
+        ["the port that MLflow is published on", { minioPort: "5000" }, []],
+        ["the port of a console that does not run", { minioPort: "9001" }, []],
+        ["a console that does not run on MLflow's port", { minioConsoleAddress: ":5000" }, ["minioConsoleAddress"]],
+        ["a console that does not run on S3's own port", { minioConsoleAddress: ":9000" }, ["minioConsoleAddress"]],
+        [
+            "two places for the data",
+            { minioVolumePath: "/a", minioVolumeName: "ab" },
+            ["minioVolumePath", "minioVolumeName"],
+        ],
+    ])("publishes nothing here where its host has a problem of its own: %s", (_words, values, without) => {
+        expect(problemsOf({ ...externalStore, minioHost: "localhost", ...values })).toEqual([
+            `minioHost: "localhost" ${ownHint}`,
+            ...without.map(unused),
+        ]);
+    });
+
+    it("has no opinion on TLS where that has a problem of its own", () => {
+        expect(problemsOf({ ...externalStore, minioStorageUseHttps: "yes", minioCaFile: authority })).toEqual([
+            'minioStorageUseHttps: "yes" is neither true nor false',
+        ]);
+    });
+
+    it("goes with an external PostgreSQL", () => {
+        expect(problemsOf({ ...externalDatabase, ...externalStore })).toEqual([]);
+    });
+});
+
+describe.each([
+    ["pgCaFile", { ...externalDatabase, pgSslMode: "verify-full" }],
+    ["minioCaFile", { ...externalStore, minioStorageUseHttps: "true" }],
+] as const)("the file of %s", (name, others) => {
+    const { one, two } = authorities;
+    /** What a file of that content gives: the value, or the defect. */
+    const read = (path: string) => {
+        const { value, problems } = parse({ ...others, [name]: path });
+        return problems.length === 0 ? value[name] : problems;
+    };
+    const key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIHBsjcQ9\n-----END EC PRIVATE KEY-----\n";
+
+    it.each([
+        ["one certificate", one, one],
+        ["two certificates, in their order", two + one, two + one],
+        ["what stands around them", `# ours\n\n${key}${one}  and\n${two}trailing`, one + two],
+        ["no end of the last line", one.trimEnd(), one],
+        ["lines as Windows ends them", one.replaceAll("\n", "\r\n"), `${one.trimEnd().replaceAll("\n", "\r\n")}\n`],
+    ])("is read with %s", (_words, content, value) => {
+        expect(read(fileOf("ca.pem", content))).toBe(value);
+    });
+
+    it("is found relative to the working directory", () => {
+        expect(read(relative(process.cwd(), fileOf("ca.pem", one)))).toBe(one);
+    });
+
+    it.each([
+        ["none", () => join(directory, "none.pem"), "ENOENT"],
+        ["a directory", () => directory, "EISDIR"],
+        ["below a file", () => join(authority, "ca.pem"), "ENOTDIR"],
+    ])("is refused where there is %s", (_words, path, code) => {
+        expect(read(path())).toEqual([`${name}: "${path()}" cannot be read (${code}): set the path of a PEM file`]);
+    });
+
+    it.skipIf(process.getuid?.() === 0)("is refused where this user may not read it", () => {
+        const path = fileOf(`closed-${name}.pem`, one);
+        chmodSync(path, 0);
+        expect(read(path)).toEqual([`${name}: "${path}" cannot be read (EACCES): set the path of a PEM file`]);
+    });
+
+    it.each([
+        ["nothing", ""],
+        ["a key alone", key],
+        ["a request", "-----BEGIN CERTIFICATE REQUEST-----\nMA==\n-----END CERTIFICATE REQUEST-----\n"],
+        ["a certificate without its end", one.slice(0, -20)],
+    ])("is refused with %s in it", (_words, content) => {
+        const path = fileOf("ca.pem", content);
+        expect(read(path)).toEqual([
+            `${name}: "${path}" holds no certificate: set a PEM file, with -----BEGIN CERTIFICATE-----`,
+        ]);
+    });
+
+    it.each([
+        ["a certificate that is cut", one.replace(/\n.{64}\n/, "\n")],
+        ["one that is none", "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"],
+        ["nothing between begin and end", "-----BEGIN CERTIFICATE----------END CERTIFICATE-----"],
+        ["a good one and a broken one", one + two.replace(/\n.{64}\n/, "\n")],
+        ["one that begins in another", one.slice(0, 100) + two],
+    ])("is refused with %s in it", (_words, content) => {
+        const path = fileOf("ca.pem", content);
+        expect(read(path)).toEqual([`${name}: "${path}" holds a certificate that cannot be read: set a PEM file`]);
+    });
+
+    it("gives its certificates in their order and nothing else, whatever stands between them", () => {
+        const piece = fc.oneof(
+            fc.constantFrom(one, two),
+            fc.constantFrom("\n", "subject=CN = one\n", key, "---- BEGIN CERTIFICATE ----\n"),
+        );
+        fc.assert(
+            fc.property(fc.array(piece, { maxLength: 6 }), (pieces) => {
+                const expected = pieces.filter((some) => [one, two].includes(some)).join("");
+                const found = read(fileOf("any.pem", pieces.join("")));
+                expect(found).toEqual(
+                    expected === ""
+                        ? [expect.stringMatching(/holds no certificate: set a PEM file, with -----BEGIN/)]
+                        : expected,
+                );
+            }),
+            { numRuns: 50 },
+        );
     });
 });
 
@@ -575,6 +1084,13 @@ describe("baseImage", () => {
     });
 });
 
+describe("the owner of a PostgreSQL that runs here", () => {
+    it("has the name that the reference says", () => {
+        expect(keys.pgOwnerUser.unset).toContain(defaultOwner);
+        expect(defaultOwner).toBe("mlflow_owner");
+    });
+});
+
 describe("all problems together", () => {
     const everythingWrong = {
         mlflowPort: "0",
@@ -583,8 +1099,12 @@ describe("all problems together", () => {
         mlflowBucketName: "MLflow",
         mlflowCpus: "many",
         pgHost: "db",
+        pgOwnerUser: "chief",
         minioVolumePath: "/srv",
         minioVolumeName: "data",
+        egress: "false",
+        mlflowWorkers: "9",
+        minioPort: "9001",
     };
 
     it("are reported at once: unknown keys, then the keys in their order, then combinations", () => {
@@ -595,8 +1115,12 @@ describe("all problems together", () => {
             "pgPassword",
             "mlflowBucketName",
             "mlflowCpus",
-            "pgHost",
+            // Database, store, network, memory, ports.
+            "pgOwnerPassword",
             "minioVolumePath",
+            "egress",
+            "mlflowMemory",
+            "minioConsoleAddress",
         ]);
     });
 
@@ -613,21 +1137,137 @@ describe("all problems together", () => {
     });
 });
 
-describe("reading a stack's configuration", () => {
+describe("the name of a stack", () => {
+    it.each([
+        ["mlflow-platform", 38],
+        ["p", 52],
+    ])("may have, in project %s, %d characters", (projectName, length) => {
+        expect(longestStackName(projectName)).toBe(length);
+    });
+
+    it("makes PostgreSQL's name as long as a label of DNS may be, and no longer", () => {
+        const { length } = `${project}-${"s".repeat(longestStackName(project))}-postgres`;
+        expect(length).toBe(63);
+    });
+});
+
+describe("everything that is wrong with a stack", () => {
+    let commands: Commands;
+    beforeEach(() => {
+        commands = new Commands();
+        commands.add("docker", {
+            "--host ssh://elsewhere volume inspect": JSON.stringify({
+                "mlflow-platform.project": "mlflow-platform",
+                "mlflow-platform.stack": "prod",
+            }),
+        });
+        vi.stubEnv("PATH", commands.variables.PATH);
+    });
     afterEach(() => {
+        commands.remove();
+        vi.unstubAllEnvs();
+    });
+
+    const problemsOfStack = async (
+        values: Record<string, string>,
+        last: LastUpdate = {},
+        stackName = "dev",
+        raw: Partial<RawConfiguration> = {},
+    ) =>
+        (
+            await configurationProblems({ values, secrets: new Set(secretNames), ...raw }, last, {
+                project: "mlflow-platform",
+                stack: stackName,
+                engine: "ssh://elsewhere",
+            })
+        ).problems;
+    const tooLong =
+        `stack name: "${"s".repeat(39)}" has 39 characters, and its containers' names would be too long for DNS: use one of ` +
+        "at most 38 (pulumi stack rename)";
+    const parted =
+        "mlflowBucketName: this stack's artifacts are in bucket old of the MinIO that runs here (the stack's own volume " +
+        "minio_data) and would stay there, out of its sight: pulumi config set mlflowBucketName old, or use another stack " +
+        `for other data (npm run delete-data -- ${"s".repeat(39)} first, where nothing of it is needed)`;
+    const taken = "minioVolumeName: volume data holds the data of stack prod: set another volume's name";
+
+    it("is nothing where nothing is", async () => {
+        expect(await problemsOfStack({})).toEqual([]);
+        expect(commands.calls()).toEqual([]);
+    });
+
+    it("is the name of the stack where that is too long, by one character", async () => {
+        expect(await problemsOfStack({}, {}, "s".repeat(38))).toEqual([]);
+        expect(await problemsOfStack({}, {}, "s".repeat(39))).toEqual([tooLong]);
+    });
+
+    it("is one list: the stack's name, the keys, what parts it from its data, what the engine's host knows", async () => {
+        expect(
+            await problemsOfStack(
+                {
+                    mlflowPort: "x",
+                    bucket: "y",
+                    mlflowWorkers: "9",
+                    minioVolumeName: "data",
+                    pgPassword: "hunter2",
+                },
+                { dataPlaces: { minioVolumeName: "data", mlflowBucketName: "old" } },
+                "s".repeat(39),
+                { secrets: new Set() },
+            ),
+        ).toEqual([
+            tooLong,
+            expect.stringMatching(/^bucket: there is no such key: /),
+            'mlflowPort: "x" is not a whole number from 1 to 65535',
+            "pgPassword: is a secret but stands in plain text in the stack's file: pulumi config set --secret pgPassword",
+            "mlflowMemory: 2048 MiB is too little for 9 workers: set at least 3000, or fewer mlflowWorkers",
+            parted.replace("the stack's own volume minio_data", "volume data"),
+            taken,
+        ]);
+        expect(commands.calls()).toEqual(["--host ssh://elsewhere volume inspect --format {{json .Labels}} data"]);
+    });
+
+    it("is what the last update knows alone, and what the engine alone", async () => {
+        expect(await problemsOfStack({}, { dataPlaces: { mlflowBucketName: "old" } }, "s".repeat(38))).toEqual([
+            parted.replace("s".repeat(39), "s".repeat(38)),
+        ]);
+        expect(await problemsOfStack({ minioVolumeName: "data" })).toEqual([taken]);
+    });
+
+    it("is told beside the values", async () => {
+        const { value } = await configurationProblems(
+            { values: { mlflowPort: "5001", minioPort: "x" }, secrets: new Set(), baseImage: "debian:13" },
+            {},
+            { project: "mlflow-platform", stack: "dev", engine: "ssh://elsewhere" },
+        );
+        expect(value).toMatchObject({ mlflowPort: 5001, baseImage: "debian:13", pgUser: "mlflow" });
+        expect("minioPort" in value).toBe(false);
+    });
+});
+
+describe("reading a stack's configuration", () => {
+    let commands: Commands;
+    beforeEach(() => {
+        commands = new Commands();
+        commands.add("docker", {});
+        vi.stubEnv("PATH", commands.variables.PATH);
+        vi.stubEnv("DOCKER_HOST", "ssh://elsewhere");
+        vi.stubEnv("MLFLOW_PLATFORM_BASE_IMAGE", undefined);
+    });
+    afterEach(() => {
+        commands.remove();
         vi.unstubAllEnvs();
         pulumi.runtime.setAllConfig({}, []);
     });
 
-    const read = async (values: Record<string, string>, secrets: string[] = []) => {
+    const read = async (values: Record<string, string>, secrets: string[] = [], last: LastUpdate = {}) => {
         pulumi.runtime.setAllConfig(values, secrets);
-        return (await record(readConfiguration)).result;
+        return (await record(() => readConfiguration(last))).result;
     };
 
     it("takes this project's namespace and leaves the others alone", async () => {
         const value = await read({
             [`${project}:mlflowPort`]: "5001",
-            "docker:host": "unix:///x",
+            "docker:host": "ssh://elsewhere",
             "other:mlflowPort": "x",
         });
         expect(value.mlflowPort).toBe(5001);
@@ -643,16 +1283,30 @@ describe("reading a stack's configuration", () => {
         expect((await read({})).baseImage).toBe("mlflow-platform/debian:trixie");
     });
 
+    it.each<[string, Record<string, string>, string]>([
+        ["DOCKER_HOST", {}, "ssh://elsewhere"],
+        ["the Docker provider's, where that has one", { "docker:host": "ssh://there" }, "ssh://there"],
+    ])("asks the engine of %s", async (_words, values, engine) => {
+        await read({ ...values, [`${project}:minioVolumeName`]: "data" });
+        expect(commands.calls()).toEqual([`--host ${engine} volume inspect --format {{json .Labels}} data`]);
+    });
+
     it("throws one error with every problem, which Pulumi shows without a stack", async () => {
-        const failure: unknown = await read({
-            [`${project}:mlflowPort`]: "x",
-            [`${project}:pgPassword`]: "in sight",
-        }).catch((error: unknown) => error);
+        const failure: unknown = await read(
+            { [`${project}:mlflowPort`]: "x", [`${project}:pgPassword`]: "in sight" },
+            [],
+            { dataPlaces: { pgDatabase: "old" } },
+        ).catch((error: unknown) => error);
+        expect(failure).toBeInstanceOf(UpdateError);
         expect(pulumi.RunError.isInstance(failure)).toBe(true);
+        expect((failure as Error).stack).toBe("");
         expect((failure as Error).message).toBe(
-            `the configuration of stack "${stack}" has 2 problems:\n` +
+            `the configuration of stack "${stack}" has 3 problems:\n` +
                 '  mlflowPort: "x" is not a whole number from 1 to 65535\n' +
-                "  pgPassword: is a secret but stands in plain text in the stack's file: pulumi config set --secret pgPassword",
+                "  pgPassword: is a secret but stands in plain text in the stack's file: pulumi config set --secret pgPassword\n" +
+                "  pgDatabase: this stack's experiments are in database old of the PostgreSQL that runs here and would stay " +
+                "there, out of its sight: pulumi config set pgDatabase old, or use another stack for other data (npm run " +
+                "delete-data -- test first, where nothing of it is needed)",
         );
     });
 });
@@ -811,6 +1465,109 @@ describe("bucketNameDefect", () => {
     });
 });
 
+describe("hostDefect", () => {
+    /** The rules once more, label by label: what a resolver takes for a name, or four numbers. */
+    function isHost(name: string): boolean {
+        const labels = name.toLowerCase().split(".");
+        const consistsOf = (digits: string, label: string) => Array.from(label).every((one) => digits.includes(one));
+        const isNumber = (label: string) =>
+            (label !== "" && consistsOf("0123456789", label)) ||
+            (label.startsWith("0x") && consistsOf("0123456789abcdef", label.slice(2)));
+        if (isNumber(labels.at(-1) ?? "")) {
+            return (
+                labels.length === 4 && labels.every((label) => Number(label) <= 255 && String(Number(label)) === label)
+            );
+        }
+        const isLabel = (label: string) =>
+            label !== "" &&
+            label.length <= 63 &&
+            Array.from(label.toLowerCase()).every((character) =>
+                "abcdefghijklmnopqrstuvwxyz0123456789-".includes(character),
+            ) &&
+            !label.startsWith("-") &&
+            !label.endsWith("-");
+        return name.length <= 253 && labels.every(isLabel);
+    }
+
+    const label = fc.oneof(
+        fc.string({ unit: fc.constantFrom(...Array.from("abxXZ09-")), maxLength: 6 }),
+        fc.string({ unit: fc.constantFrom(...Array.from("af09")), maxLength: 3 }).map((digits) => `0x${digits}`),
+        fc.nat({ max: 300 }).map(String),
+    );
+    const almost = fc
+        .oneof(
+            fc.array(label, { maxLength: 4 }).map((labels) => labels.join(".")),
+            fc.string({ unit: fc.constantFrom(...Array.from("ab9.-_:/@ ä")), maxLength: 10 }),
+            fc.string({ unit: "binary", maxLength: 10 }),
+            fc
+                .array(fc.integer({ min: 128, max: 300 }), { minLength: 2, maxLength: 5 })
+                .map((numbers) => numbers.join(".")),
+            fc.ipV4(),
+            fc.nat({ max: 2 ** 32 }).map(String),
+            fc.integer({ min: 60, max: 66 }).map((length) => `${"a".repeat(length)}.example.com`),
+            fc.integer({ min: 240, max: 260 }).map((length) => "a.".repeat(130).slice(0, length - 1) + "b"),
+        )
+        // Those that are the container itself have a rule of their own.
+        .filter((name) => !name.startsWith("127.") && name !== "0.0.0.0");
+
+    it("accepts exactly what is a host's name or an IPv4 address", () => {
+        const seen = { accepted: 0, refused: 0 };
+        fc.assert(
+            fc.property(almost, (name) => {
+                seen[isHost(name) ? "accepted" : "refused"] += 1;
+                expect([name, hostDefect(name, "pgPort") === undefined]).toEqual([name, isHost(name)]);
+            }),
+            { numRuns: 3000 },
+        );
+        expect(Math.min(seen.accepted, seen.refused)).toBeGreaterThan(500);
+    });
+
+    it("accepts nothing that could be more than a host in a URL", () => {
+        fc.assert(
+            fc.property(almost, (name) => {
+                if (hostDefect(name, "minioPort") === undefined) {
+                    const url = new URL(`http://${name}:9000`);
+                    expect([url.hostname, url.port, url.pathname, url.username]).toEqual([
+                        name.toLowerCase(),
+                        "9000",
+                        "/",
+                        "",
+                    ]);
+                }
+            }),
+            { numRuns: 1000 },
+        );
+    });
+
+    it("never accepts a container's own address, and says what to set instead", () => {
+        const loopback = fc
+            .tuple(fc.nat({ max: 255 }), fc.nat({ max: 255 }), fc.nat({ max: 255 }))
+            .map((rest) => ["127", ...rest].join("."));
+        fc.assert(
+            fc.property(loopback, (name) => {
+                expect(hostDefect(name, "pgPort")).toBe(`"${name}" ${ownHint}`);
+            }),
+        );
+    });
+
+    it("takes every IPv6 address for one", () => {
+        fc.assert(
+            fc.property(
+                fc.ipV6().filter((address) => address !== "::1"),
+                (address) => {
+                    expect(hostDefect(address, "pgPort")).toBe(
+                        `"${address}" is an IPv6 address: set a name that stands for it`,
+                    );
+                },
+            ),
+        );
+    });
+
+    it.each(["pgPort", "minioPort"])("names the key of the port: %s", (key) => {
+        expect(hostDefect("http://db", key)).toBe(`"http://db" ${hostHint(key)}`);
+    });
+});
+
 describe("names and references for any text", () => {
     it("a PostgreSQL name that is taken fits in 63 bytes", () => {
         fc.assert(
@@ -870,6 +1627,17 @@ describe("published ports", () => {
             minioPort: 9000,
             minioConsoleAddress: 9001,
         });
+    });
+
+    it("are the tracking server's alone where S3 is somebody else's", () => {
+        expect(publishedPorts(parse(externalStore).value)).toEqual({ mlflowPort: 5000 });
+        expect(publishedPorts(parse({ ...externalStore, mlflowPort: "x" }).value)).toEqual({});
+    });
+
+    it("are so also where the host of that has a problem of its own, which only the caller knows", () => {
+        const { value } = parse({ ...externalStore, minioHost: "localhost" });
+        expect(value.minioHost).toBeUndefined();
+        expect(publishedPorts(value, true)).toEqual({ mlflowPort: 5000 });
     });
 
     it("leave out a key that has a problem", () => {

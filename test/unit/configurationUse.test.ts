@@ -1,13 +1,31 @@
 /** No key without an effect: each one, set to something else than its default, changes what is registered. */
+import { writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Configuration, keys } from "../../config.ts";
+import { authorities } from "./support/certificates.ts";
 import { inDirectoryOfItsOwn, platform } from "./support/platform.ts";
 import { type Recording, revealed } from "./support/recording.ts";
 
 inDirectoryOfItsOwn();
 
+beforeAll(() => {
+    writeFileSync("authority.pem", authorities.one);
+});
+
+type Values = Readonly<Record<string, string>>;
+
+/** What is needed beside a key, before and after: a database and a store that somebody else runs. */
+const withPassword: Values = { pgPassword: "hunter2" };
+const withDatabase: Values = { ...withPassword, pgHost: "db.example.com", pgSslMode: "verify-full" };
+const withKey: Values = { minioAccessKey: "somebody", minioSecretAccessKey: "long enough" };
+const withStore: Values = { ...withKey, minioHost: "s3.example.com" };
+const withTls: Values = { ...withStore, minioStorageUseHttps: "true" };
+
 /** Key → a value that is not its default, and the resources that it must reach (and no other). */
-const table: Record<keyof Configuration, { value: string; reaches: string[] } | "refused in this version"> = {
+const table: Record<
+    keyof Configuration,
+    { value: string; reaches: string[]; beside?: Values } | "refused in this version"
+> = {
     mlflowPort: { value: "5001", reaches: ["docker:Container mlflow"] },
     minioAccessKey: {
         value: "somebody",
@@ -17,7 +35,33 @@ const table: Record<keyof Configuration, { value: string; reaches: string[] } | 
         value: "long enough",
         reaches: ["docker:Container minio-provision-secrets-seed", "docker:Container mlflow-secrets-seed"],
     },
-    minioHost: "refused in this version",
+    minioHost: {
+        value: "s3.example.com",
+        beside: withKey,
+        reaches: [
+            "docker:Container minio",
+            "docker:Container minio-provision",
+            "docker:Container minio-provision-secrets-seed",
+            "docker:Container minio-secrets-seed",
+            "docker:Container mlflow",
+            "docker:Container s3-bucket",
+            "docker:Container s3-bucket-secrets-seed",
+            "docker:RemoteImage minio",
+            "docker:Volume minio-provision-secrets",
+            "docker:Volume minio-secrets",
+            "docker:Volume minio_data",
+            "docker:Volume s3-bucket-secrets",
+            "mlflow-platform:ExternalS3 s3",
+            "mlflow-platform:Image minio",
+            "mlflow-platform:Job minio-provision",
+            "mlflow-platform:Job s3-bucket",
+            "mlflow-platform:Minio minio",
+            "mlflow-platform:SecretFiles minio-provision-secrets",
+            "mlflow-platform:SecretFiles minio-secrets",
+            "mlflow-platform:SecretFiles s3-bucket-secrets",
+            "mlflow-platform:Volume minio_data",
+        ],
+    },
     minioPort: { value: "9010", reaches: ["docker:Container minio"] },
     pgUser: {
         value: "ana",
@@ -27,7 +71,26 @@ const table: Record<keyof Configuration, { value: string; reaches: string[] } | 
         value: "hunter2",
         reaches: ["docker:Container mlflow-secrets-seed", "docker:Container postgres-secrets-seed"],
     },
-    pgHost: "refused in this version",
+    pgHost: {
+        value: "db.example.com",
+        beside: withPassword,
+        reaches: [
+            "docker:Container mlflow",
+            "docker:Container mlflow-migrate",
+            "docker:Container mlflow-migrate-secrets-seed",
+            "docker:Container mlflow-secrets-seed",
+            "docker:Container postgres",
+            "docker:Container postgres-secrets-seed",
+            "docker:RemoteImage postgres",
+            "docker:Volume postgres-secrets",
+            "docker:Volume postgres_data",
+            "mlflow-platform:ExternalPostgres postgres",
+            "mlflow-platform:Image postgres",
+            "mlflow-platform:Postgres postgres",
+            "mlflow-platform:SecretFiles postgres-secrets",
+            "mlflow-platform:Volume postgres_data",
+        ],
+    },
     pgPort: {
         value: "5433",
         reaches: [
@@ -66,7 +129,11 @@ const table: Record<keyof Configuration, { value: string; reaches: string[] } | 
         value: "long enough",
         reaches: ["docker:Container minio-provision-secrets-seed", "docker:Container minio-secrets-seed"],
     },
-    minioStorageUseHttps: "refused in this version",
+    minioStorageUseHttps: {
+        value: "true",
+        beside: withStore,
+        reaches: ["docker:Container mlflow", "docker:Container s3-bucket"],
+    },
     bindAddress: { value: "127.0.0.2", reaches: ["docker:Container minio", "docker:Container mlflow"] },
     pgOwnerUser: {
         value: "chief",
@@ -80,6 +147,41 @@ const table: Record<keyof Configuration, { value: string; reaches: string[] } | 
         value: "hunter3",
         reaches: ["docker:Container mlflow-migrate-secrets-seed", "docker:Container postgres-secrets-seed"],
     },
+    pgSslMode: {
+        value: "require",
+        beside: { ...withPassword, pgHost: "db.example.com" },
+        reaches: ["docker:Container mlflow", "docker:Container mlflow-migrate"],
+    },
+    pgCaFile: {
+        value: "authority.pem",
+        beside: withDatabase,
+        // Another file in a volume is another volume.
+        reaches: [
+            "docker:Container mlflow",
+            "docker:Container mlflow-migrate",
+            "docker:Container mlflow-migrate-secrets-seed",
+            "docker:Container mlflow-secrets-seed",
+            "docker:Volume mlflow-migrate-secrets",
+            "docker:Volume mlflow-secrets",
+        ],
+    },
+    minioCaFile: {
+        value: "authority.pem",
+        beside: withTls,
+        reaches: [
+            "docker:Container mlflow",
+            "docker:Container mlflow-secrets-seed",
+            "docker:Container s3-bucket",
+            "docker:Container s3-bucket-secrets-seed",
+            "docker:Volume mlflow-secrets",
+            "docker:Volume s3-bucket-secrets",
+        ],
+    },
+    minioRegion: {
+        value: "eu-central-1",
+        reaches: ["docker:Container minio", "docker:Container minio-provision", "docker:Container mlflow"],
+    },
+    egress: "refused in this version",
     minioVolumeName: { value: "old_data", reaches: ["docker:Container minio", "docker:Volume minio_data"] },
     mlflowImage: {
         value: "registry.example.com/mlflow:1",
@@ -121,17 +223,27 @@ const table: Record<keyof Configuration, { value: string; reaches: string[] } | 
 const inputsOf = ({ registrations }: Recording<unknown>) =>
     new Map(registrations.map(({ key, inputs }) => [key, JSON.stringify(revealed(inputs))]));
 
-let before: Map<string, string>;
-beforeAll(async () => {
-    before = inputsOf(await platform());
-});
+/** What is registered with this configuration. */
+const cache = new Map<string, Promise<Map<string, string>>>();
+function registered(values: Values): Promise<Map<string, string>> {
+    const key = JSON.stringify(values);
+    const known = cache.get(key) ?? platform(values).then(inputsOf);
+    cache.set(key, known);
+    return known;
+}
+
+/** The resources that differ between two configurations. */
+async function changed(before: Values, after: Values): Promise<string[]> {
+    const [old, now] = [await registered(before), await registered(after)];
+    return [...new Set([...old.keys(), ...now.keys()])].filter((key) => old.get(key) !== now.get(key)).sort();
+}
 
 it("the table has every key", () => {
     expect(Object.keys(table)).toEqual(Object.keys(keys));
 });
 
 it("the same configuration registers the same", async () => {
-    expect(inputsOf(await platform())).toEqual(before);
+    expect(inputsOf(await platform())).toEqual(await registered({}));
 });
 
 describe("each key", () => {
@@ -140,18 +252,115 @@ describe("each key", () => {
             .filter(([, entry]) => entry === "refused in this version")
             .map(([name]) => name),
     )("%s is refused in this version", async (name) => {
-        const value = name === "minioStorageUseHttps" ? "true" : "host.example.com";
-        await expect(platform({ [name]: value })).rejects.toThrow(/is not supported in this version/);
+        await expect(platform({ [name]: "false" })).rejects.toThrow(/is not supported in this version/);
     });
 
     it.each(
         Object.entries(table).flatMap(([name, entry]) =>
-            entry === "refused in this version" ? [] : [[name, entry.value, entry.reaches] as const],
+            entry === "refused in this version"
+                ? []
+                : [[name, entry.value, entry.reaches, entry.beside ?? {}] as const],
         ),
-    )("%s = %s reaches %j and nothing else", async (name, value, reaches) => {
-        const after = inputsOf(await platform({ [name]: value }));
-        const everything = new Set([...before.keys(), ...after.keys()]);
-        const changed = [...everything].filter((key) => before.get(key) !== after.get(key));
-        expect(changed.sort()).toEqual(reaches);
+    )("%s = %s reaches %j and nothing else, beside %j", async (name, value, reaches, beside) => {
+        expect(await changed(beside, { ...beside, [name]: value })).toEqual(reaches);
+    });
+
+    // What a key means for the database or store that runs here is above; this is what it means for one elsewhere.
+    const everyLogin = [
+        "docker:Container mlflow",
+        "docker:Container mlflow-migrate",
+        "docker:Container mlflow-migrate-secrets-seed",
+        "docker:Container mlflow-secrets-seed",
+    ];
+    const everyKey = ["docker:Container mlflow-secrets-seed", "docker:Container s3-bucket-secrets-seed"];
+    const withOwner: Values = { ...withDatabase, pgOwnerUser: "chief", pgOwnerPassword: "hunter3" };
+    it.each<[keyof Configuration, string, string[], Values]>([
+        ["pgPort", "6432", everyLogin, withDatabase],
+        ["pgDatabase", "tracking", everyLogin, withDatabase],
+        ["pgUser", "ana", everyLogin, withDatabase],
+        [
+            "pgPassword",
+            "hunter4",
+            ["docker:Container mlflow-migrate-secrets-seed", "docker:Container mlflow-secrets-seed"],
+            withDatabase,
+        ],
+        [
+            "pgOwnerUser",
+            "boss",
+            ["docker:Container mlflow-migrate", "docker:Container mlflow-migrate-secrets-seed"],
+            withOwner,
+        ],
+        ["pgOwnerPassword", "hunter4", ["docker:Container mlflow-migrate-secrets-seed"], withOwner],
+        ["pgWaitSeconds", "60", ["docker:Container mlflow-migrate"], withDatabase],
+        ["minioPort", "443", ["docker:Container mlflow", "docker:Container s3-bucket"], withStore],
+        ["minioRegion", "eu-central-1", ["docker:Container mlflow", "docker:Container s3-bucket"], withStore],
+        ["mlflowBucketName", "artifacts", ["docker:Container mlflow", "docker:Container s3-bucket"], withStore],
+        ["minioAccessKey", "other", everyKey, withStore],
+        ["minioSecretAccessKey", "longer than before", everyKey, withStore],
+        ["minioWaitSeconds", "60", ["docker:Container s3-bucket"], withStore],
+    ])("%s = %s reaches %j and nothing else, beside %j", async (name, value, reaches, beside) => {
+        expect(await changed(beside, { ...beside, [name]: value })).toEqual(reaches);
+    });
+
+    const everythingElsewhere: Values = {
+        pgHost: "postgres.example.com",
+        pgPassword: "word",
+        pgOwnerUser: "owner",
+        pgOwnerPassword: "owner's word",
+        pgSslMode: "verify-full",
+        minioHost: "store.example.com",
+        minioAccessKey: "key",
+        minioSecretAccessKey: "key's word",
+        minioStorageUseHttps: "true",
+    };
+    it("reaches something also where database and store are elsewhere, or is refused there", async () => {
+        const refused: string[] = [];
+        for (const [name, entry] of Object.entries(table)) {
+            if (entry === "refused in this version") {
+                continue;
+            }
+            const value = everythingElsewhere[name] === entry.value ? "false" : entry.value;
+            const outcome = await changed(everythingElsewhere, { ...everythingElsewhere, [name]: value }).catch(
+                (error: unknown) => (error as Error).message,
+            );
+            if (typeof outcome === "string") {
+                expect(outcome).toMatch(
+                    new RegExp(
+                        `has a problem:\n  ${name}: is for the \\w+ that runs here, and \\w+ names another: .*$`,
+                    ),
+                );
+                refused.push(name);
+            } else {
+                expect([name, outcome]).not.toEqual([name, []]);
+            }
+        }
+        expect(refused).toEqual([
+            "minioVolumePath",
+            "minioConsoleAddress",
+            "minioRootUser",
+            "minioRootPassword",
+            "minioVolumeName",
+            "minioImage",
+            "postgresImage",
+            "minioMemory",
+            "minioCpus",
+            "pgMemory",
+            "pgCpus",
+        ]);
+    });
+
+    it.each([
+        ["mlflowWaitSeconds", "mlflow"],
+        ["minioWaitSeconds", "minio"],
+        ["pgWaitSeconds", "postgres"],
+    ])("%s changes nothing of %s but how long an update waits: nothing is replaced for it", async (name, container) => {
+        const inputs = async (values: Values) =>
+            JSON.parse((await registered(values)).get(`docker:Container ${container}`) ?? "") as Record<
+                string,
+                unknown
+            >;
+        const before = await inputs({});
+        expect(await inputs({ [name]: "60" })).toEqual({ ...before, waitTimeout: 60 });
+        expect(before.waitTimeout).not.toBe(60);
     });
 });

@@ -7,10 +7,12 @@ import {
     type SeedDescription,
     type ServiceDescription,
     cpuText,
+    gatewayHosts,
     goDuration,
     hardenedJob,
     hardenedSeed,
     hardenedService,
+    longestWait,
 } from "../../components/hardened.ts";
 import { valueOf } from "./support/recording.ts";
 
@@ -97,7 +99,7 @@ describe("exactly what each kind becomes", () => {
                 tests: ["CMD", "/usr/local/bin/healthy", "--now"],
                 interval: "5s",
                 timeout: "1m30s",
-                startPeriod: "10m0s",
+                startPeriod: "2h0m0s",
                 retries: 5,
             },
             wait: true,
@@ -207,11 +209,50 @@ describe("what a description may add", () => {
         ["command", { command: ["a", pulumi.output("b")] }, { command: ["a", "b"] }],
         ["capabilities", { capabilities: ["CAP_CHOWN"] }, { capabilities: { drops: ["ALL"], adds: ["CAP_CHOWN"] } }],
         ["sharedMemory", { sharedMemory: 128 }, { shmSize: 128 }],
+        [
+            "hosts",
+            { network: { ...process.network, hosts: [{ host: "db", ip: "10.0.0.5" }] } },
+            { hosts: [{ host: "db", ip: "10.0.0.5" }] },
+        ],
+        ["no hosts, which is as if nothing were said", { network: { ...process.network, hosts: [] } }, {}],
     ])("%s", async (_name, more, expected) => {
         expect(await argsOf(hardenedJob({ ...process, ...more }))).toStrictEqual({
             ...(await argsOf(made.job)),
             ...expected,
         });
+    });
+});
+
+describe("the time that a service has to become healthy", () => {
+    it.each([10, 90, 600, longestWait])(
+        "is %d seconds for the update alone: a container is not replaced because an update waits longer",
+        async (waitSeconds) => {
+            expect(await argsOf(hardenedService({ ...service, waitSeconds }))).toStrictEqual({
+                ...(await argsOf(made.service)),
+                waitTimeout: waitSeconds,
+            });
+        },
+    );
+
+    it("is as long as any update may wait, for the engine", async () => {
+        const { healthcheck } = await argsOf(made.service);
+        expect((healthcheck as { startPeriod: string }).startPeriod).toBe(goDuration(longestWait));
+        expect(longestWait).toBe(7200);
+    });
+});
+
+describe("the engine's host", () => {
+    const entry = { host: "host.docker.internal", ip: "host-gateway" };
+    it.each<[string[], object[]]>([
+        [[], []],
+        [["postgres", "minio"], []],
+        [["host.docker.internal"], [entry]],
+        [["db.example.com", "host.docker.internal"], [entry]],
+        [["host.docker.internal", "host.docker.internal"], [entry]],
+        [["HOST.Docker.Internal", "postgres"], [entry]],
+        [["host.docker.internal.example.com", "my-host.docker.internal"], []],
+    ])("is known by name beside %j: %j", (hosts, entries) => {
+        expect(gatewayHosts(hosts)).toEqual(entries);
     });
 });
 

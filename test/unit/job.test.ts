@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import type { ProcessDescription } from "../../components/hardened.ts";
 import { Job, JobError, type JobRecord, dueAttempt } from "../../components/job.ts";
 import { SecretFiles } from "../../components/secretFiles.ts";
+import { UpdateError } from "../../updateError.ts";
 import { type Circumstances, project, record, stack, valueOf, withFailures } from "./support/recording.ts";
 
 const container = "docker:Container migrate";
@@ -23,12 +24,19 @@ const migrate: ProcessDescription = {
     cpus: 0.5,
 };
 
-/** A job beside a container that is only made once it has succeeded. */
+/** What a job may be given beside its process. */
+interface More {
+    after?: boolean;
+    secrets?: pulumi.Input<string>[];
+}
+
+/** A job beside two containers that are only made once it has succeeded: one has it as a property, one depends on it. */
 function make(
     outcome: Record<string, unknown>,
     lastRecords?: Record<string, JobRecord>,
-    circumstances: Circumstances = {},
+    circumstances: Circumstances & More = {},
 ) {
+    const { after = false, secrets = [], ...rest } = circumstances;
     return record(
         () => {
             const secretFiles = new SecretFiles("migrate-secrets", {
@@ -37,15 +45,20 @@ function make(
                 labels: {},
                 files: { pgpass: "hunter2" },
             });
+            const before = after ? ["one", "two"].map((name) => new docker.Container(name, { image: name })) : [];
+            const [one, two] = before;
             const job = new Job("migrate", {
                 process: migrate,
                 secretFiles,
-                lastRecords: pulumi.output(lastRecords),
+                secrets,
+                after: one === undefined || two === undefined ? [] : [one, two.exitCode.apply(() => two)],
+                lastRecords,
             });
             new docker.Container("server", { image: job.succeeded.apply(() => "server:1") });
+            new docker.Container("client", { image: "client:1" }, { dependsOn: [job.done] });
             return job;
         },
-        { ...circumstances, outputs: { [container]: outcome } },
+        { ...rest, outputs: { [container]: outcome } },
     );
 }
 
@@ -123,10 +136,24 @@ describe("a job that ends with 0", () => {
         expect(get(container).options).toStrictEqual({
             deleteBeforeReplace: true,
             replaceOnChanges: ["healthcheck", "tmpfs", "init", "#initerror"],
+            // What it printed is encrypted in the state.
+            additionalSecretOutputs: ["containerLogs"],
             dependencies: ["docker:Container migrate-secrets-seed", "docker:Volume migrate-secrets"],
             replaceWith: ["docker:Container migrate-secrets-seed"],
             replacementTrigger: 1,
         });
+    });
+
+    it("runs after what is to be there before it, and takes nothing of that", async () => {
+        const { get } = await make({ exitCode: 0 }, undefined, { after: true });
+        expect(get(container).options.dependencies).toEqual([
+            "docker:Container migrate-secrets-seed",
+            "docker:Container one",
+            "docker:Container two",
+            "docker:Volume migrate-secrets",
+        ]);
+        expect(get(container).takes).toEqual({ volumes: ["docker:Volume migrate-secrets"] });
+        expect(get(container).options.replaceWith).toEqual(["docker:Container migrate-secrets-seed"]);
     });
 
     it("has succeeded, is recorded, and lets go on what depends on it", async () => {
@@ -134,6 +161,33 @@ describe("a job that ends with 0", () => {
         expect(await valueOf(job.succeeded)).toBe(true);
         expect(await valueOf(job.record)).toEqual({ exitCode: 0, attempt: 1 });
         expect(get("docker:Container server").inputs).toEqual({ image: "server:1" });
+        expect(get("docker:Container client").inputs).toEqual({ image: "client:1" });
+        expect(await valueOf(job.done.apply(({ urn }) => urn))).toBe(get(container).urn);
+    });
+
+    it("is before both; what has it as a property is replaced with it, and what only depends on it stays", async () => {
+        const { get } = await make({ exitCode: 0 });
+        expect(get("docker:Container server").options.dependencies).toEqual([container]);
+        expect(get("docker:Container server").takes).toEqual({ image: [container] });
+        expect(get("docker:Container client").options.dependencies).toEqual([container]);
+        expect(get("docker:Container client").takes).toEqual({});
+    });
+
+    it("is no secret, whatever it printed and whatever its secrets are", async () => {
+        const secrets = [pulumi.secret("hunter2")];
+        const { result: job } = await make({ exitCode: 0, containerLogs: pulumi.secret("hunter2") }, undefined, {
+            secrets,
+        });
+        expect(await pulumi.isSecret(job.succeeded)).toBeFalsy();
+        expect(await pulumi.isSecret(job.record)).toBeFalsy();
+        expect(await pulumi.isSecret(job.done)).toBeFalsy();
+    });
+});
+
+describe("a plan in which the job does not run yet", () => {
+    it("has all that depends on it, after it", async () => {
+        const { get } = await make({ exitCode: undefined, containerLogs: undefined }, undefined, { preview: true });
+        expect(get("docker:Container client").options.dependencies).toEqual([container]);
         expect(get("docker:Container server").options.dependencies).toEqual([container]);
     });
 });
@@ -176,6 +230,22 @@ describe("a job that ends with another exit code", () => {
         const { result } = await failing();
         expect(result.registrations.map(({ key }) => key)).toContain(container);
         expect(result.registrations.map(({ key }) => key)).not.toContain("docker:Container server");
+        expect(result.registrations.map(({ key }) => key)).not.toContain("docker:Container client");
+    });
+
+    it("shows none of its secrets, in any form, and the rest as it is", async () => {
+        const secrets = [pulumi.secret("p:w/d"), "hunter2", "abc"];
+        const containerLogs = pulumi.secret("p:w/d p\\:w/d p%3Aw%2Fd hunter2 abc\n");
+        const { result, failures } = await withFailures(() =>
+            make({ exitCode: 3, containerLogs }, undefined, { secrets }),
+        );
+        const scrubbed =
+            "job migrate ended with exit code 3; it runs again with the next update. Its output:\n" +
+            "[secret] [secret] [secret] [secret] abc";
+        await expect(valueOf(result.result.succeeded)).rejects.toThrow(scrubbed);
+        await expect(valueOf(result.result.done)).rejects.toThrow(scrubbed);
+        expect(new Set(failures.map((failure) => (failure as Error).message))).toEqual(new Set([scrubbed]));
+        expect(await pulumi.isSecret(result.result.record)).toBeFalsy();
     });
 
     it("is recorded all the same, for the next update", async () => {
@@ -195,8 +265,15 @@ describe("the error of a job", () => {
 
     it("is shown by Pulumi without a stack", () => {
         expect(pulumi.RunError.isInstance(error())).toBe(true);
+        expect(error()).toBeInstanceOf(UpdateError);
         expect(error().message).toBe(text);
-        expect(error().stack).toBe(text);
+        expect(error().stack).toBe("");
+    });
+
+    it("keeps its empty stack, whatever the SDK sets", () => {
+        const on = error();
+        on.stack = "a long story";
+        expect(on.stack).toBe("");
     });
 
     it("keeps its message, whatever the SDK adds on the way", () => {
@@ -210,5 +287,14 @@ describe("the error of a job", () => {
         on.promise = Promise.resolve("a long story");
         expect(Object.keys(on)).not.toContain("promise");
         expect(inspect(on)).not.toContain("Promise");
+    });
+});
+
+describe("an error of an update", () => {
+    it("is the SDK's own kind of error for users, and has its message alone", () => {
+        const error = new UpdateError("it is broken: mend it");
+        expect(pulumi.RunError.isInstance(error)).toBe(true);
+        expect(error.message).toBe("it is broken: mend it");
+        expect(error.stack).toBe("");
     });
 });

@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { buildTag, builds } from "../../components/image.ts";
 import { JobError } from "../../components/job.ts";
 import { keys, parseConfiguration } from "../../config.ts";
+import { UpdateError } from "../../updateError.ts";
 import { type Program, inDirectoryOfItsOwn, platform } from "./support/platform.ts";
 import {
     type Recording,
@@ -18,31 +19,19 @@ import {
 
 inDirectoryOfItsOwn();
 
-/** The whole platform: resource < parent. */
-const everything = [
-    "docker:Container minio < mlflow-platform:Minio minio",
-    "docker:Container minio-provision < mlflow-platform:Job minio-provision",
-    "docker:Container minio-provision-secrets-seed < mlflow-platform:SecretFiles minio-provision-secrets",
-    "docker:Container minio-secrets-seed < mlflow-platform:SecretFiles minio-secrets",
+/** What there is whatever runs here: resource < parent. */
+const always = [
     "docker:Container mlflow < mlflow-platform:Mlflow mlflow",
     "docker:Container mlflow-migrate < mlflow-platform:Job mlflow-migrate",
     "docker:Container mlflow-migrate-secrets-seed < mlflow-platform:SecretFiles mlflow-migrate-secrets",
     "docker:Container mlflow-secrets-seed < mlflow-platform:SecretFiles mlflow-secrets",
-    "docker:Container postgres < mlflow-platform:Postgres postgres",
-    "docker:Container postgres-secrets-seed < mlflow-platform:SecretFiles postgres-secrets",
     "docker:Network backend < mlflow-platform:Network backend",
-    "docker:RemoteImage minio < mlflow-platform:Image minio",
     "docker:RemoteImage mlflow < mlflow-platform:Image mlflow",
-    "docker:RemoteImage postgres < mlflow-platform:Image postgres",
     "docker:RemoteImage seed < mlflow-platform:Image seed",
-    "docker:Volume minio-provision-secrets < mlflow-platform:SecretFiles minio-provision-secrets",
-    "docker:Volume minio-secrets < mlflow-platform:SecretFiles minio-secrets",
-    "docker:Volume minio_data < mlflow-platform:Volume minio_data",
     "docker:Volume mlflow-migrate-secrets < mlflow-platform:SecretFiles mlflow-migrate-secrets",
     "docker:Volume mlflow-secrets < mlflow-platform:SecretFiles mlflow-secrets",
     "docker:Volume mlflow-transfers < mlflow-platform:Mlflow mlflow",
-    "docker:Volume postgres-secrets < mlflow-platform:SecretFiles postgres-secrets",
-    "docker:Volume postgres_data < mlflow-platform:Volume postgres_data",
+    // Generated secrets are protected, so they stay declared also where nobody uses them.
     "mlflow-platform:GeneratedSecret minio-access-key < stack",
     "mlflow-platform:GeneratedSecret minio-root-password < stack",
     "mlflow-platform:GeneratedSecret minio-root-user < stack",
@@ -50,24 +39,14 @@ const everything = [
     "mlflow-platform:GeneratedSecret mlflow-kek-passphrase < stack",
     "mlflow-platform:GeneratedSecret pg-owner-password < stack",
     "mlflow-platform:GeneratedSecret pg-password < stack",
-    "mlflow-platform:Image minio < stack",
     "mlflow-platform:Image mlflow < stack",
-    "mlflow-platform:Image postgres < stack",
     "mlflow-platform:Image seed < stack",
-    "mlflow-platform:Job minio-provision < mlflow-platform:Minio minio",
     "mlflow-platform:Job mlflow-migrate < mlflow-platform:Mlflow mlflow",
-    "mlflow-platform:Minio minio < stack",
     "mlflow-platform:Mlflow mlflow < stack",
     "mlflow-platform:Network backend < stack",
     "mlflow-platform:Origin origin < stack",
-    "mlflow-platform:Postgres postgres < stack",
-    "mlflow-platform:SecretFiles minio-provision-secrets < mlflow-platform:Minio minio",
-    "mlflow-platform:SecretFiles minio-secrets < mlflow-platform:Minio minio",
     "mlflow-platform:SecretFiles mlflow-migrate-secrets < mlflow-platform:Mlflow mlflow",
     "mlflow-platform:SecretFiles mlflow-secrets < mlflow-platform:Mlflow mlflow",
-    "mlflow-platform:SecretFiles postgres-secrets < mlflow-platform:Postgres postgres",
-    "mlflow-platform:Volume minio_data < stack",
-    "mlflow-platform:Volume postgres_data < stack",
     "random:RandomId origin < mlflow-platform:Origin origin",
     "random:RandomPassword minio-access-key < mlflow-platform:GeneratedSecret minio-access-key",
     "random:RandomPassword minio-root-password < mlflow-platform:GeneratedSecret minio-root-password",
@@ -77,6 +56,64 @@ const everything = [
     "random:RandomPassword pg-owner-password < mlflow-platform:GeneratedSecret pg-owner-password",
     "random:RandomPassword pg-password < mlflow-platform:GeneratedSecret pg-password",
 ];
+/** Where PostgreSQL runs here, and where it does not. */
+const databaseHere = [
+    "docker:Container postgres < mlflow-platform:Postgres postgres",
+    "docker:Container postgres-secrets-seed < mlflow-platform:SecretFiles postgres-secrets",
+    "docker:RemoteImage postgres < mlflow-platform:Image postgres",
+    "docker:Volume postgres-secrets < mlflow-platform:SecretFiles postgres-secrets",
+    "docker:Volume postgres_data < mlflow-platform:Volume postgres_data",
+    "mlflow-platform:Image postgres < stack",
+    "mlflow-platform:Postgres postgres < stack",
+    "mlflow-platform:SecretFiles postgres-secrets < mlflow-platform:Postgres postgres",
+    "mlflow-platform:Volume postgres_data < stack",
+];
+const databaseElsewhere = ["mlflow-platform:ExternalPostgres postgres < stack"];
+/** Where MinIO runs here, and where it does not. */
+const storeHere = [
+    "docker:Container minio < mlflow-platform:Minio minio",
+    "docker:Container minio-provision < mlflow-platform:Job minio-provision",
+    "docker:Container minio-provision-secrets-seed < mlflow-platform:SecretFiles minio-provision-secrets",
+    "docker:Container minio-secrets-seed < mlflow-platform:SecretFiles minio-secrets",
+    "docker:RemoteImage minio < mlflow-platform:Image minio",
+    "docker:Volume minio-provision-secrets < mlflow-platform:SecretFiles minio-provision-secrets",
+    "docker:Volume minio-secrets < mlflow-platform:SecretFiles minio-secrets",
+    "docker:Volume minio_data < mlflow-platform:Volume minio_data",
+    "mlflow-platform:Image minio < stack",
+    "mlflow-platform:Job minio-provision < mlflow-platform:Minio minio",
+    "mlflow-platform:Minio minio < stack",
+    "mlflow-platform:SecretFiles minio-provision-secrets < mlflow-platform:Minio minio",
+    "mlflow-platform:SecretFiles minio-secrets < mlflow-platform:Minio minio",
+    "mlflow-platform:Volume minio_data < stack",
+];
+const storeElsewhere = [
+    "docker:Container s3-bucket < mlflow-platform:Job s3-bucket",
+    "docker:Container s3-bucket-secrets-seed < mlflow-platform:SecretFiles s3-bucket-secrets",
+    "docker:Volume s3-bucket-secrets < mlflow-platform:SecretFiles s3-bucket-secrets",
+    "mlflow-platform:ExternalS3 s3 < stack",
+    "mlflow-platform:Job s3-bucket < mlflow-platform:ExternalS3 s3",
+    "mlflow-platform:SecretFiles s3-bucket-secrets < mlflow-platform:ExternalS3 s3",
+];
+const everything = [...always, ...databaseHere, ...storeHere].sort();
+
+/** Configurations with a database, a store, or both that somebody else runs. */
+const externalDatabase = {
+    pgHost: "db.example.com",
+    pgPort: "6432",
+    pgPassword: "hunter2",
+    pgOwnerUser: "chief",
+    pgOwnerPassword: "hunter3",
+    pgSslMode: "verify-full",
+};
+const externalStore = {
+    minioHost: "s3.example.com",
+    minioPort: "443",
+    minioStorageUseHttps: "true",
+    minioAccessKey: "somebody",
+    minioSecretAccessKey: "long enough",
+};
+const externalBoth = { ...externalDatabase, ...externalStore };
+
 const tree = ({ registrations }: Recording<unknown>) =>
     registrations.map(({ key, parent }) => `${key} < ${parent ?? "stack"}`).sort();
 
@@ -94,6 +131,16 @@ const containersOf = ({ registrations }: Recording<unknown>) =>
     registrations.filter(({ type }) => type === "docker:index/container:Container");
 const named = (recording: Recording<unknown>, names: readonly string[]) =>
     names.map((name) => recording.get(`docker:Container ${name}`));
+
+/** What containers take of other containers, each as "container.property: other". */
+const takenFromContainers = (recording: Recording<unknown>) =>
+    containersOf(recording).flatMap(({ name, takes }) =>
+        Object.entries(takes).flatMap(([property, keys]) =>
+            keys
+                .filter((key) => key.startsWith("docker:Container "))
+                .map((key) => `${name}.${property}: ${key.replace("docker:Container ", "")}`),
+        ),
+    );
 
 describe("with the default configuration", () => {
     let made: Recording<Program>;
@@ -283,12 +330,139 @@ describe("with the default configuration", () => {
             mlflow: ["minio", "minio-provision", "mlflow-migrate", "mlflow-secrets-seed", "postgres"],
         });
     });
+
+    it("replaces no container because another one is replaced, but the server with its migration", () => {
+        expect(takenFromContainers(made)).toEqual(["mlflow.labels: mlflow-migrate"]);
+    });
+
+    it("warns of nothing", () => {
+        expect(made.warnings).toEqual([]);
+    });
 });
 
-describe("hardening holds for every container there is", () => {
+describe("with a database or a store that somebody else runs", () => {
+    it.each<[string, Record<string, string>, string[]]>([
+        ["a PostgreSQL", externalDatabase, [...databaseElsewhere, ...storeHere]],
+        ["an S3 store", externalStore, [...databaseHere, ...storeElsewhere]],
+        ["both", externalBoth, [...databaseElsewhere, ...storeElsewhere]],
+    ])("registers exactly this: %s", async (_words, configuration, others) => {
+        const made = await platform(configuration);
+        expect(tree(made)).toEqual([...always, ...others].sort());
+        expect(made.warnings).toEqual([]);
+    });
+
+    it("warns where nobody has split the rights", async () => {
+        const { warnings } = await platform({ pgHost: "db.example.com", pgPassword: "hunter2" });
+        expect(warnings).toEqual([
+            expect.stringMatching(/^mlflow-platform:ExternalPostgres postgres: rights are not split: /),
+        ]);
+    });
+
+    describe("both", () => {
+        let made: Recording<Program>;
+        beforeAll(async () => {
+            made = await platform(externalBoth);
+        });
+
+        it("has type tokens of its own for them", () => {
+            const external = made.registrations.filter(({ type }) => type.includes("External"));
+            expect(external.map(({ type, name }) => `${type} ${name}`)).toEqual([
+                "mlflow-platform:index:ExternalPostgres postgres",
+                "mlflow-platform:index:ExternalS3 s3",
+            ]);
+        });
+
+        it("protects no data, which is not its own, but every generated secret and the origin", () => {
+            const kept = made.registrations.filter(({ options }) => options.protect).map(({ key }) => key);
+            expect(kept.sort()).toEqual([
+                "random:RandomId origin",
+                "random:RandomPassword minio-access-key",
+                "random:RandomPassword minio-root-password",
+                "random:RandomPassword minio-root-user",
+                "random:RandomPassword minio-secret-access-key",
+                "random:RandomPassword mlflow-kek-passphrase",
+                "random:RandomPassword pg-owner-password",
+                "random:RandomPassword pg-password",
+            ]);
+        });
+
+        it("publishes the tracking server alone", () => {
+            const published = containersOf(made).flatMap(({ name, inputs }) =>
+                ((inputs.ports ?? []) as { ip: string; external: number }[]).map(
+                    ({ ip, external }) => `${name} ${ip}:${external}`,
+                ),
+            );
+            expect(published).toEqual(["mlflow 127.0.0.1:5000"]);
+        });
+
+        it("runs MLflow's image for every program there is", () => {
+            const images = Object.fromEntries(containersOf(made).map(({ name, inputs }) => [name, inputs.image]));
+            const mlflow = buildTag("mlflow", builds.mlflow).tag;
+            const seed = buildTag("seed", builds.seed).tag;
+            expect(images).toEqual({
+                mlflow,
+                "mlflow-migrate": mlflow,
+                "s3-bucket": mlflow,
+                "mlflow-secrets-seed": seed,
+                "mlflow-migrate-secrets-seed": seed,
+                "s3-bucket-secrets-seed": seed,
+            });
+        });
+
+        it("starts the server after its migration and after the bucket, and replaces it with the former alone", () => {
+            expect(
+                (made.get("docker:Container mlflow").options.dependencies ?? []).filter((key) =>
+                    key.startsWith("docker:Container "),
+                ),
+            ).toEqual([
+                "docker:Container mlflow-migrate",
+                "docker:Container mlflow-secrets-seed",
+                "docker:Container s3-bucket",
+            ]);
+            expect(takenFromContainers(made)).toEqual(["mlflow.labels: mlflow-migrate"]);
+        });
+
+        it("waits for them as long as configured", async () => {
+            const patient = await platform({ ...externalBoth, pgWaitSeconds: "70", minioWaitSeconds: "80" });
+            const timeout = (name: string) =>
+                (patient.get(`docker:Container ${name}`).inputs.envs as string[]).filter((line) =>
+                    line.startsWith("TIMEOUT="),
+                );
+            expect([timeout("mlflow-migrate"), timeout("s3-bucket")]).toEqual([["TIMEOUT=70"], ["TIMEOUT=80"]]);
+        });
+
+        it("labels every container, volume and network", () => {
+            const onEngine = made.registrations.filter(({ type }) =>
+                /^docker:.*:(Container|Volume|Network)$/.test(type),
+            );
+            expect(onEngine).toHaveLength(11);
+            for (const { key, inputs } of onEngine) {
+                expect([key, inputs.labels]).toEqual([
+                    key,
+                    expect.arrayContaining([
+                        { label: "mlflow-platform.project", value: "mlflow-platform" },
+                        { label: "mlflow-platform.stack", value: "test" },
+                        { label: "mlflow-platform.origin", value: "ana@laptop-0badcafe" },
+                    ]),
+                ]);
+            }
+        });
+    });
+});
+
+describe.each([
+    ["with all that can run here", {}, services, jobs, seeds],
+    [
+        "with database and store elsewhere",
+        externalBoth,
+        ["mlflow"],
+        ["mlflow-migrate", "s3-bucket"],
+        ["mlflow-migrate-secrets-seed", "mlflow-secrets-seed", "s3-bucket-secrets-seed"],
+    ],
+])("hardening holds for every container there is, %s", (_words, configuration, services, jobs, seeds) => {
     let made: Recording<Program>;
     beforeAll(async () => {
-        made = await platform();
+        made = await platform(configuration);
     });
 
     it("each is a service, a job or a seed", () => {
@@ -372,14 +546,17 @@ describe("hardening holds for every container there is", () => {
 });
 
 describe("credentials", () => {
-    /** Every value that must not be seen, each unlike any other text of the program. */
-    const planted = {
-        minioRootUser: "plantedRootUser",
-        minioRootPassword: "planted root/password+%",
+    /** Every value that must not be seen, each unlike any other text of the program: those that a store elsewhere has, too. */
+    const plantedElsewhere = {
         minioAccessKey: "plantedAccessKey",
         minioSecretAccessKey: "planted:secret\\access=key",
         pgOwnerPassword: "planted@owner:password",
         pgPassword: "planted#server?password",
+    };
+    const planted = {
+        minioRootUser: "plantedRootUser",
+        minioRootPassword: "planted root/password+%",
+        ...plantedElsewhere,
     };
     const generated = [
         "minio-root-user",
@@ -403,19 +580,23 @@ describe("credentials", () => {
 
     let configured: Recording<Program>;
     let byDefault: Recording<Program>;
+    let elsewhere: Recording<Program>;
     beforeAll(async () => {
         configured = await platform(planted);
         byDefault = await platform();
+        elsewhere = await platform({ ...externalBoth, ...plantedElsewhere });
     });
     const cases = () =>
         [
             [configured, [...Object.values(planted), "generated mlflow-kek-passphrase"]],
             [byDefault, generated],
+            [elsewhere, [...Object.values(plantedElsewhere), "generated mlflow-kek-passphrase"]],
         ] as const;
+    const seedsOf = (made: Recording<Program>) => containersOf(made).filter(({ name }) => name.endsWith("-seed"));
 
     it("all reach the containers as files: the search below does find them where they are", () => {
         for (const [made, values] of cases()) {
-            const uploads = named(made, seeds).flatMap(({ inputs }) => textsInSight(revealed(inputs.uploads)));
+            const uploads = seedsOf(made).flatMap(({ inputs }) => textsInSight(revealed(inputs.uploads)));
             expect(found(uploads, values)).toEqual(values);
         }
     });
@@ -445,13 +626,31 @@ describe("credentials", () => {
         }
     });
 
-    it("go to those alone who need them", () => {
-        const filesOf = (seed: string) =>
-            found(textsInSight(revealed(configured.get(`docker:Container ${seed}`).inputs.uploads)), [
-                ...Object.values(planted),
+    /** Seed → those of all the values that it carries. */
+    const whoGetsWhat = (made: Recording<Program>) =>
+        Object.fromEntries(
+            seedsOf(made).map(({ name, inputs }) => [
+                name,
+                found(textsInSight(revealed(inputs.uploads)), [...Object.values(planted), ...generated]),
+            ]),
+        );
+
+    it("go to those alone who need them, also where database and store are elsewhere", () => {
+        expect(whoGetsWhat(elsewhere)).toEqual({
+            // It gives the server's role its rights and tries its login.
+            "mlflow-migrate-secrets-seed": [planted.pgOwnerPassword, planted.pgPassword],
+            "s3-bucket-secrets-seed": [planted.minioAccessKey, planted.minioSecretAccessKey],
+            "mlflow-secrets-seed": [
+                planted.minioAccessKey,
+                planted.minioSecretAccessKey,
+                planted.pgPassword,
                 "generated mlflow-kek-passphrase",
-            ]);
-        expect(Object.fromEntries(seeds.map((seed) => [seed, filesOf(seed)]))).toEqual({
+            ],
+        });
+    });
+
+    it("go to those alone who need them", () => {
+        expect(whoGetsWhat(configured)).toEqual({
             "postgres-secrets-seed": [planted.pgOwnerPassword, planted.pgPassword],
             "minio-secrets-seed": [planted.minioRootUser, planted.minioRootPassword],
             "minio-provision-secrets-seed": [
@@ -494,9 +693,34 @@ describe("outputs", () => {
     };
     const plain = (value: unknown) => ({ value, secret: false });
     const hidden = (value: unknown) => ({ value, secret: true });
+    const placesHere = {
+        pgHost: "",
+        pgDatabase: "mlflow",
+        minioHost: "",
+        minioVolumePath: "",
+        minioVolumeName: "",
+        mlflowBucketName: "mlflow",
+    };
+    /** What is different of a store that somebody else runs: nothing is known of a root user or a console. */
+    const storeOutputs = {
+        minioEndpoint: plain("https://s3.example.com:443"),
+        minioConsoleUrl: plain(undefined),
+        minioRootUser: plain(undefined),
+        minioRootPassword: plain(undefined),
+        jobs: plain({
+            "s3-bucket": { exitCode: 0, attempt: 1 },
+            "mlflow-migrate": { exitCode: 0, attempt: 1 },
+        }),
+        dataPlaces: plain({ ...placesHere, minioHost: "s3.example.com" }),
+    };
 
-    it("are these, and secret where they are", async () => {
-        expect(await outputsOf(await platform())).toEqual({
+    let byDefault: Awaited<ReturnType<typeof outputsOf>>;
+    beforeAll(async () => {
+        byDefault = await outputsOf(await platform());
+    });
+
+    it("are these, and secret where they are", () => {
+        expect(byDefault).toEqual({
             trackingUri: plain("http://127.0.0.1:5000"),
             minioEndpoint: plain("http://127.0.0.1:9000"),
             minioConsoleUrl: plain("http://127.0.0.1:9001"),
@@ -510,7 +734,61 @@ describe("outputs", () => {
                 "minio-provision": { exitCode: 0, attempt: 1 },
                 "mlflow-migrate": { exitCode: 0, attempt: 1 },
             }),
+            dataPlaces: plain(placesHere),
         });
+    });
+
+    it.each<[string, Record<string, string>, object]>([
+        [
+            "a PostgreSQL that somebody else runs",
+            externalDatabase,
+            {
+                pgUri: hidden("postgresql://mlflow:hunter2@db.example.com:6432/mlflow?sslmode=verify-full"),
+                dataPlaces: plain({ ...placesHere, pgHost: "db.example.com" }),
+            },
+        ],
+        [
+            "one whose connections are encrypted if it likes",
+            { ...externalDatabase, pgSslMode: "prefer" },
+            {
+                pgUri: hidden("postgresql://mlflow:hunter2@db.example.com:6432/mlflow?sslmode=prefer"),
+                dataPlaces: plain({ ...placesHere, pgHost: "db.example.com" }),
+            },
+        ],
+        ["an S3 store that somebody else runs", externalStore, storeOutputs],
+        [
+            "one without TLS",
+            { ...externalStore, minioStorageUseHttps: "false", minioPort: "9000" },
+            { ...storeOutputs, minioEndpoint: plain("http://s3.example.com:9000") },
+        ],
+        [
+            "both",
+            { ...externalBoth, pgDatabase: "tracking", mlflowBucketName: "artifacts" },
+            {
+                ...storeOutputs,
+                bucketName: plain("artifacts"),
+                pgUri: hidden("postgresql://mlflow:hunter2@db.example.com:6432/tracking?sslmode=verify-full"),
+                dataPlaces: plain({
+                    ...placesHere,
+                    pgHost: "db.example.com",
+                    pgDatabase: "tracking",
+                    minioHost: "s3.example.com",
+                    mlflowBucketName: "artifacts",
+                }),
+            },
+        ],
+        [
+            "a directory for MinIO's data",
+            { minioVolumePath: "/srv/minio" },
+            { dataPlaces: plain({ ...placesHere, minioVolumePath: "/srv/minio" }) },
+        ],
+        [
+            "a volume by name for MinIO's data",
+            { minioVolumeName: "old_data" },
+            { dataPlaces: plain({ ...placesHere, minioVolumeName: "old_data" }) },
+        ],
+    ])("are, with %s, the same but for this", async (_words, configuration, different) => {
+        expect(await outputsOf(await platform(configuration))).toEqual({ ...byDefault, ...different });
     });
 
     it("follow the configuration", async () => {
@@ -542,14 +820,92 @@ describe("outputs", () => {
     });
 
     describe("after a job failed", () => {
-        const failingJob = (name: string) =>
+        const failingJob = (
+            name: string,
+            configuration: Record<string, string> = {},
+            lastOutputs: Record<string, unknown> = {},
+        ) =>
             withFailures(async () => {
-                const made = await platform(
-                    {},
-                    { outputs: { [`docker:Container ${name}`]: { exitCode: 7, containerLogs: "no luck" } } },
-                );
+                const made = await platform(configuration, {
+                    lastOutputs,
+                    outputs: { [`docker:Container ${name}`]: { exitCode: 7, containerLogs: "no luck" } },
+                });
                 return { made, outputs: await outputsOf(made) };
             });
+
+        const directory = { minioVolumePath: "/srv/minio" };
+        const atDatabase = { pgHost: "db.example.com" };
+        const atStore = { minioHost: "s3.example.com" };
+
+        it.each<[string, string, Record<string, string>, object, readonly (keyof typeof placesHere)[]]>([
+            ["the provisioning of MinIO", "minio-provision", {}, {}, ["mlflowBucketName"]],
+            ["the same with a directory", "minio-provision", directory, directory, ["mlflowBucketName"]],
+            ["the migration of the PostgreSQL that runs here", "mlflow-migrate", {}, {}, ["pgDatabase"]],
+            [
+                "the migration of another PostgreSQL",
+                "mlflow-migrate",
+                externalDatabase,
+                atDatabase,
+                ["pgHost", "pgDatabase"],
+            ],
+            [
+                "the job of another store",
+                "s3-bucket",
+                externalStore,
+                atStore,
+                ["minioHost", "minioVolumePath", "minioVolumeName", "mlflowBucketName"],
+            ],
+        ])(
+            "record the places that the update got to, and keep the last record of the others: %s",
+            async (_words, name, configuration, places, unreached) => {
+                const now = { ...placesHere, ...places };
+                const reached = Object.fromEntries(
+                    Object.entries(now).filter(([key]) => !(unreached as readonly string[]).includes(key)),
+                );
+                const first = await failingJob(name, configuration);
+                expect(first.result.outputs.dataPlaces).toEqual(plain(reached));
+                const second = await failingJob(name, configuration, { dataPlaces: now });
+                expect(second.result.outputs.dataPlaces).toEqual(plain(now));
+            },
+        );
+
+        it.each<[string, string, readonly string[]]>([
+            ["PostgreSQL cannot be made: its volume is there", "docker:Container postgres", ["pgDatabase"]],
+            ["its volume cannot be made", "docker:Volume postgres_data", ["pgHost", "pgDatabase"]],
+        ])("keep the last record of a job that the update did not get to, where %s", async (_words, key, unreached) => {
+            const jobs = { "mlflow-migrate": { exitCode: 0, attempt: 4 } };
+            const outputsWith = async (lastOutputs: Record<string, unknown>) =>
+                (await withFailures(async () => outputsOf(await platform({}, { lastOutputs, impossible: [key] }))))
+                    .result;
+            const outputs = await outputsWith({ jobs, dataPlaces: placesHere });
+            expect(outputs.jobs).toEqual(plain({ ...jobs, "minio-provision": { exitCode: 0, attempt: 1 } }));
+            expect(outputs.dataPlaces).toEqual(plain(placesHere));
+            const first = await outputsWith({});
+            expect(first.jobs).toEqual(plain({ "minio-provision": { exitCode: 0, attempt: 1 } }));
+            expect(first.dataPlaces).toEqual(
+                plain(Object.fromEntries(Object.entries(placesHere).filter(([name]) => !unreached.includes(name)))),
+            );
+            expect(outputs.pgUri?.value).toBeUndefined();
+            expect(outputs.trackingUri?.value).toBeUndefined();
+        });
+
+        it.each<[string, Record<string, string>, readonly string[]]>([
+            ["its volume, which was there before", {}, ["mlflowBucketName"]],
+            [
+                "a directory, in which nothing has started yet",
+                directory,
+                ["minioHost", "minioVolumePath", "minioVolumeName", "mlflowBucketName"],
+            ],
+        ])("take for a place with data, where MinIO cannot be made, %s", async (_words, configuration, unreached) => {
+            const { result } = await withFailures(async () =>
+                outputsOf(await platform(configuration, { impossible: ["docker:Container minio"] })),
+            );
+            expect(result.dataPlaces).toEqual(
+                plain(Object.fromEntries(Object.entries(placesHere).filter(([name]) => !unreached.includes(name)))),
+            );
+            expect(result.minioEndpoint?.value).toBeUndefined();
+            expect(result.minioConsoleUrl?.value).toBeUndefined();
+        });
 
         it("are recorded all the same, but for those that depend on it: the provisioning", async () => {
             const { result, failures } = await failingJob("minio-provision");
@@ -614,19 +970,77 @@ describe("outputs", () => {
 });
 
 describe("a configuration with problems", () => {
-    it("registers nothing", async () => {
-        const before = await platform({ mlflowPort: "x", pgHost: "db" }).catch((error: unknown) => error);
-        expect(pulumi.RunError.isInstance(before)).toBe(true);
-        expect((before as Error).message.split("\n")).toHaveLength(3);
+    /** What the program asked of the engine in its last run. */
+    const registered = () => {
         const { getMonitor } = pulumi.runtime as unknown as {
             getMonitor: () => { getRegisteredResources: () => Map<string, unknown> };
         };
-        expect([...getMonitor().getRegisteredResources().keys()]).toEqual([]);
+        return [...getMonitor().getRegisteredResources().keys()];
+    };
+    const ownOutputs =
+        "urn:pulumi:test::mlflow-platform::pulumi:pulumi:StackReference::organization/mlflow-platform/test";
+
+    it("registers nothing: the stack's last outputs are all that is read", async () => {
+        const failure = await platform({ mlflowPort: "x", pgHost: "localhost" }).catch((error: unknown) => error);
+        expect(failure).toBeInstanceOf(UpdateError);
+        expect((failure as Error).message.split("\n").map((line) => line.split(":")[0])).toEqual([
+            'the configuration of stack "test" has 3 problems',
+            "  mlflowPort",
+            "  pgHost",
+            "  pgPassword",
+        ]);
+        expect(registered()).toEqual([ownOutputs]);
+    });
+
+    it("is one that parts the stack from its data, which the last update has recorded: nothing is registered", async () => {
+        const dataPlaces = {
+            pgHost: "",
+            pgDatabase: "mlflow",
+            minioHost: "",
+            minioVolumePath: "",
+            minioVolumeName: "",
+            mlflowBucketName: "mlflow",
+        };
+        const failure = await platform(
+            { ...externalDatabase, mlflowBucketName: "new" },
+            { lastOutputs: { dataPlaces } },
+        ).catch((error: unknown) => error);
+        expect(failure).toBeInstanceOf(UpdateError);
+        expect((failure as Error).message).toBe(
+            `the configuration of stack "test" has 2 problems:
+  pgHost: this stack's experiments are in the PostgreSQL that runs here and would stay there, out of its sight: pulumi config rm pgHost, or use another stack for other data (npm run delete-data -- test first, where nothing of it is needed)
+  mlflowBucketName: this stack's artifacts are in bucket mlflow of the MinIO that runs here (the stack's own volume minio_data) and would stay there, out of its sight: pulumi config set mlflowBucketName mlflow, or use another stack for other data (npm run delete-data -- test first, where nothing of it is needed)`,
+        );
+        expect(registered()).toEqual([ownOutputs]);
+    });
+
+    it("is none where the data is where it was, whichever way that is", async () => {
+        const configurations: Record<string, string>[] = [{}, externalBoth, { minioVolumePath: "/srv/minio" }];
+        for (const configuration of configurations) {
+            const { result } = await platform(configuration);
+            const dataPlaces = await valueOf(pulumi.output(result.dataPlaces));
+            const again = await platform(configuration, { lastOutputs: { dataPlaces } });
+            expect(await valueOf(pulumi.output(again.result.dataPlaces))).toEqual(dataPlaces);
+        }
     });
 });
 
 describe("a plan without an engine", () => {
-    it("registers the same", async () => {
-        expect(tree(await platform({}, { preview: true }))).toEqual(everything);
+    it.each<[string, Record<string, string>, string[]]>([
+        ["with all that can run here", {}, everything],
+        [
+            "with database and store elsewhere",
+            externalBoth,
+            [...always, ...databaseElsewhere, ...storeElsewhere].sort(),
+        ],
+    ])("registers the same, %s, though no job has run yet", async (_words, configuration, expected) => {
+        const notRun = { exitCode: undefined, containerLogs: undefined };
+        const made = await platform(configuration, {
+            preview: true,
+            outputs: Object.fromEntries(
+                ["minio-provision", "mlflow-migrate", "s3-bucket"].map((name) => [`docker:Container ${name}`, notRun]),
+            ),
+        });
+        expect(tree(made)).toEqual(expected);
     });
 });

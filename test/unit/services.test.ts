@@ -1,61 +1,25 @@
-/** PostgreSQL, MinIO and MLflow: exactly what each registers, and the texts by which they find each other. */
+/** PostgreSQL, MinIO and MLflow where they run here: exactly what each registers, and how they find each other. */
+import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { JobRecord } from "../../components/job.ts";
 import { Minio, type MinioArgs } from "../../components/minio.ts";
+import { Mlflow, type MlflowArgs, allowedHosts } from "../../components/mlflow.ts";
+import { Postgres, type PostgresArgs, postgresSettings } from "../../components/postgres.ts";
 import {
-    Mlflow,
-    type MlflowArgs,
-    allowedHosts,
-    awsCredentials,
-    backendStoreUri,
-    pgpassLine,
-} from "../../components/mlflow.ts";
-import { Postgres, type PostgresArgs, postgresSettings, postgresUri } from "../../components/postgres.ts";
-import { type Recording, project, record, secret, stack, valueOf, withFailures } from "./support/recording.ts";
-
-const labels = { "x.stack": "test" };
-const labelInputs = [{ label: "x.stack", value: "test" }];
-const secretsMount = (name: string) => ({
-    volumeName: `${project}-${stack}-${name}`,
-    containerPath: "/run/secrets/platform",
-    readOnly: true,
-});
-const containerOptions = {
-    deleteBeforeReplace: true,
-    replaceOnChanges: ["healthcheck", "tmpfs", "init", "#initerror"],
-};
-
-/** What every service and job has here. */
-const hardened = {
-    labels: labelInputs,
-    readOnly: true,
-    capabilities: { drops: ["ALL"], adds: [] },
-    securityOpts: ["no-new-privileges"],
-    init: true,
-    logDriver: "json-file",
-    logOpts: { "max-size": "10m", "max-file": "3" },
-};
-const service = { ...hardened, wait: true, restart: "unless-stopped" };
-const job = { ...hardened, mustRun: false, attach: true, logs: true, restart: "no" };
-const tmp = "rw,noexec,nosuid,nodev,size=64m";
-
-/** The files of a seed: name → content. */
-function filesOf(recording: Recording<unknown>, seed: string) {
-    const uploads = recording.get(`docker:Container ${seed}`).inputs.uploads as Record<string, unknown>[];
-    for (const { permissions } of uploads) {
-        expect(permissions).toBe("0400");
-    }
-    return {
-        owner: [...new Set(uploads.map(({ owner, group }) => `${String(owner)}:${String(group)}`))],
-        files: Object.fromEntries(uploads.map(({ file, content }) => [String(file), content])),
-    };
-}
-
-/** "key < parent" of all registrations, sorted. */
-const tree = ({ registrations }: Recording<unknown>) =>
-    registrations.map(({ key, parent }) => `${key} < ${parent ?? "stack"}`).sort();
+    containerOptions,
+    filesOf,
+    job,
+    jobOptions,
+    labelInputs,
+    labels,
+    secretsMount,
+    service,
+    tmp,
+    tree,
+} from "./support/containers.ts";
+import { project, record, secret, stack, valueOf, withFailures } from "./support/recording.ts";
 
 describe("PostgreSQL", () => {
     const args: PostgresArgs = {
@@ -124,7 +88,7 @@ describe("PostgreSQL", () => {
                 tests: ["CMD", "/usr/local/bin/healthy"],
                 interval: "5s",
                 timeout: "5s",
-                startPeriod: "2m0s",
+                startPeriod: "2h0m0s",
                 retries: 5,
             },
             waitTimeout: 120,
@@ -138,13 +102,17 @@ describe("PostgreSQL", () => {
         });
     });
 
-    it("says where it is, and gives the server's URI as a secret", async () => {
+    it("says where it is and who may log in, without TLS and with nothing to prepare", async () => {
+        const { result, get } = await make();
+        const { ready, ownerLogin, serverLogin, ...rest } = result.database;
+        expect(rest).toStrictEqual({ host: "postgres", port: 5433, database: "tracking" });
+        expect([ownerLogin, serverLogin]).toStrictEqual([args.ownerLogin, args.serverLogin]);
+        expect(await Promise.all(ready.map(({ urn }) => valueOf(urn)))).toEqual([get("docker:Container postgres").urn]);
+        expect(await valueOf(result.data)).toBe("pg_data");
+    });
+
+    it("gives the server's URI as a secret", async () => {
         const { result } = await make();
-        expect(await valueOf(result.address.host)).toBe("postgres");
-        expect({ port: result.address.port, database: result.address.database }).toEqual({
-            port: 5433,
-            database: "tracking",
-        });
         expect(await valueOf(result.uri)).toBe("postgresql://server:server's%20word@postgres:5433/tracking");
         expect(await pulumi.isSecret(result.uri)).toBe(true);
     });
@@ -241,7 +209,7 @@ describe("MinIO", () => {
                 tests: ["CMD", "/usr/local/bin/healthy"],
                 interval: "5s",
                 timeout: "5s",
-                startPeriod: "1m0s",
+                startPeriod: "2h0m0s",
                 retries: 5,
             },
             waitTimeout: 60,
@@ -288,8 +256,12 @@ describe("MinIO", () => {
             volumes: [secretsMount("minio-provision-secrets")],
             networksAdvanced: [{ name: "network id", aliases: [] }],
         });
+        // What changes MinIO does not run it again: it has MinIO before it, and nothing of it.
+        expect(recording.get("docker:Container minio-provision").takes).toEqual({
+            volumes: ["docker:Volume minio-provision-secrets"],
+        });
         expect(recording.get("docker:Container minio-provision").options).toStrictEqual({
-            ...containerOptions,
+            ...jobOptions,
             dependencies: [
                 "docker:Container minio",
                 "docker:Container minio-provision-secrets-seed",
@@ -300,9 +272,33 @@ describe("MinIO", () => {
         });
     });
 
-    it("says where it is, on the network and published, and which bucket there is", async () => {
+    it("says where it is, with which key, and when it can be used", async () => {
+        const { result, get } = await make();
+        const { ready, ...address } = result.store;
+        expect(address).toStrictEqual({
+            endpoint: "http://minio:9000",
+            region: "eu-central-1",
+            bucketName: "artifacts",
+            accessKey: args.accessKey,
+        });
+        const resources = await valueOf(pulumi.output([...ready]) as pulumi.Output<pulumi.Resource[]>);
+        expect(await Promise.all(resources.map(({ urn }) => valueOf(urn)))).toEqual([
+            get("docker:Container minio").urn,
+            get("docker:Container minio-provision").urn,
+        ]);
+    });
+
+    it.each<[string, pulumi.Input<string>, string]>([
+        ["its volume", pulumi.output("minio_data"), "minio_data"],
+        ["its directory", "/srv/minio", "/srv/minio"],
+    ])("says where its data is: %s", async (_words, data, where) => {
+        const { result } = await make({ data });
+        expect(await valueOf(result.data)).toBe(where);
+        expect(await pulumi.isSecret(result.data)).toBe(false);
+    });
+
+    it("says where it is published, which bucket there is, and how its job ended", async () => {
         const { result } = await make();
-        expect(await valueOf(result.endpoint)).toBe("http://minio:9000");
         expect(await valueOf(result.publishedEndpoint)).toBe("http://127.0.0.2:9010");
         expect(await valueOf(result.consoleUrl)).toBe("http://127.0.0.2:9002");
         expect(await valueOf(result.bucketName)).toBe("artifacts");
@@ -318,8 +314,12 @@ describe("MinIO", () => {
         expect(get("docker:Container minio-provision").options.replacementTrigger).toBe(2);
     });
 
-    it("has no bucket where the job failed, but is there itself", async () => {
-        const { result } = await withFailures(() => make({}, { "docker:Container minio-provision": { exitCode: 1 } }));
+    it("has no bucket where the job failed, but is there itself; what the job printed has no secret of its own", async () => {
+        const containerLogs = "root's word and key's word, no luck";
+        const { result } = await withFailures(() =>
+            make({}, { "docker:Container minio-provision": { exitCode: 1, containerLogs } }),
+        );
+        await expect(valueOf(result.result.bucketName)).rejects.toThrow(/\[secret\] and \[secret\], no luck$/);
         await expect(valueOf(result.result.bucketName)).rejects.toThrow(/^job minio-provision ended with exit code 1;/);
         expect(await valueOf(result.result.publishedEndpoint)).toBe("http://127.0.0.2:9010");
     });
@@ -330,13 +330,21 @@ describe("MLflow", () => {
         image: "mlflow:1",
         seedImage: "seed:1",
         networkId: "network id",
-        database: { host: pulumi.output("postgres"), port: 5433, database: "tracking" },
-        ownerLogin: { user: "owner", password: pulumi.secret("owner's word") },
-        serverLogin: { user: "server", password: pulumi.secret("a:b\\c") },
-        endpoint: pulumi.output("http://minio:9000"),
-        region: "eu-central-1",
-        bucketName: pulumi.output("artifacts"),
-        accessKey: { id: pulumi.secret("key's id"), secret: pulumi.secret("key's word") },
+        database: {
+            host: "postgres",
+            port: 5433,
+            database: "tracking",
+            ownerLogin: { user: "owner", password: pulumi.secret("owner's word") },
+            serverLogin: { user: "server", password: pulumi.secret("a:b\\c") },
+            ready: [],
+        },
+        store: {
+            endpoint: "http://minio:9000",
+            region: "eu-central-1",
+            bucketName: "artifacts",
+            accessKey: { id: pulumi.secret("key's id"), secret: pulumi.secret("key's word") },
+            ready: [],
+        },
         kekPassphrase: pulumi.secret("kek's word"),
         bindAddress: "127.0.0.2",
         port: 5010,
@@ -348,6 +356,21 @@ describe("MLflow", () => {
         labels,
     };
     const make = (outputs = {}) => record(() => new Mlflow("mlflow", args), { outputs });
+    /** Beside a database, a store and the job that makes its bucket, all of which are to be there before. */
+    const makeAfter = (outputs = {}) =>
+        record(
+            () => {
+                const [database, store, bucket] = ["database", "store", "bucket"].map(
+                    (name) => new docker.Container(name, { image: name }),
+                ) as [docker.Container, docker.Container, docker.Container];
+                return new Mlflow("mlflow", {
+                    ...args,
+                    database: { ...args.database, ready: [database] },
+                    store: { ...args.store, ready: [store, bucket.exitCode.apply(() => bucket)] },
+                });
+            },
+            { outputs },
+        );
 
     it("is a service, a migration, the secrets of each, and a volume for what passes through", async () => {
         expect(tree(await make())).toEqual([
@@ -389,7 +412,7 @@ describe("MLflow", () => {
             networksAdvanced: [{ name: "network id", aliases: [] }],
         });
         expect(recording.get("docker:Container mlflow-migrate").options).toStrictEqual({
-            ...containerOptions,
+            ...jobOptions,
             dependencies: ["docker:Container mlflow-migrate-secrets-seed", "docker:Volume mlflow-migrate-secrets"],
             replaceWith: ["docker:Container mlflow-migrate-secrets-seed"],
             replacementTrigger: 1,
@@ -444,7 +467,7 @@ describe("MLflow", () => {
                 tests: ["CMD", "/usr/local/bin/healthy"],
                 interval: "5s",
                 timeout: "10s",
-                startPeriod: "1m30s",
+                startPeriod: "2h0m0s",
                 retries: 5,
             },
             waitTimeout: 90,
@@ -453,17 +476,36 @@ describe("MLflow", () => {
         });
     });
 
-    it("starts after the migration", async () => {
-        const { get } = await make();
+    it("is migrated after the database is there, and started after all the rest", async () => {
+        const { get } = await makeAfter();
+        expect(get("docker:Container mlflow-migrate").options.dependencies).toEqual([
+            "docker:Container database",
+            "docker:Container mlflow-migrate-secrets-seed",
+            "docker:Volume mlflow-migrate-secrets",
+        ]);
         expect(get("docker:Container mlflow").options).toStrictEqual({
             ...containerOptions,
             dependencies: [
+                "docker:Container bucket",
+                "docker:Container database",
                 "docker:Container mlflow-migrate",
                 "docker:Container mlflow-secrets-seed",
+                "docker:Container store",
                 "docker:Volume mlflow-secrets",
                 "docker:Volume mlflow-transfers",
             ],
             replaceWith: ["docker:Container mlflow-secrets-seed"],
+        });
+    });
+
+    it("is replaced with its migration and with nothing else that is before it", async () => {
+        const { get } = await makeAfter();
+        expect(get("docker:Container mlflow-migrate").takes).toEqual({
+            volumes: ["docker:Volume mlflow-migrate-secrets"],
+        });
+        expect(get("docker:Container mlflow").takes).toEqual({
+            labels: ["docker:Container mlflow-migrate"],
+            volumes: ["docker:Volume mlflow-secrets", "docker:Volume mlflow-transfers"],
         });
     });
 
@@ -473,147 +515,27 @@ describe("MLflow", () => {
         expect(get("docker:Volume mlflow-transfers").options).toStrictEqual({ deleteBeforeReplace: true });
     });
 
-    it("says where it is published, and how its job ended", async () => {
+    it("says where it is published, that the schema is there, and how its job ended", async () => {
         const { result } = await make();
         expect(await valueOf(result.trackingUri)).toBe("http://127.0.0.2:5010");
+        expect(await valueOf(result.migrated)).toBe(true);
         expect(await valueOf(pulumi.output(result.jobRecords))).toEqual({
             "mlflow-migrate": { exitCode: 0, attempt: 1 },
         });
     });
 
     it("does not start where the migration failed", async () => {
-        const { result } = await withFailures(() => make({ "docker:Container mlflow-migrate": { exitCode: 1 } }));
+        const containerLogs = "owner's word and a:b\\c are refused";
+        const { result } = await withFailures(() =>
+            make({ "docker:Container mlflow-migrate": { exitCode: 1, containerLogs } }),
+        );
+        await expect(valueOf(result.result.migrated)).rejects.toThrow(/\[secret\] and \[secret\] are refused$/);
         expect(result.registrations.map(({ key }) => key)).toContain("docker:Container mlflow-migrate");
         expect(result.registrations.map(({ key }) => key)).not.toContain("docker:Container mlflow");
     });
 });
 
-describe("texts by which programs find each other", () => {
-    // What configuration lets through: no control characters, no blank at either end, not empty.
-    const text = fc
-        .oneof(
-            fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 }),
-            fc.string({ unit: fc.constantFrom(...Array.from("ab:\\@/?#%&=+[]\"' ;!$*")), minLength: 1, maxLength: 20 }),
-        )
-        .filter(
-            (some) => some.trim() === some && some !== "" && !Array.from(some).some((c) => c < " " || c === "\u007f"),
-        );
-    // A URL parser takes these for directions, not for a name.
-    const name = text.filter((some) => ![".", ".."].includes(some));
-    const address = fc.record({
-        host: fc.constantFrom("postgres", "db.example.com", "10.0.0.1"),
-        port: fc.integer({ min: 1, max: 65535 }),
-        database: name,
-        user: name,
-        password: text,
-    });
-    const example = { host: "postgres", port: 5432, database: "ml/flow", user: "a@b", password: "p:w/d?#%" };
-
-    it("the URI of PostgreSQL", () => {
-        expect(postgresUri(example)).toBe("postgresql://a%40b:p%3Aw%2Fd%3F%23%25@postgres:5432/ml%2Fflow");
-    });
-
-    it("gives every part back to a URL parser", () => {
-        fc.assert(
-            fc.property(address, (some) => {
-                const url = new URL(postgresUri(some));
-                expect({
-                    protocol: url.protocol,
-                    host: url.hostname,
-                    port: Number(url.port),
-                    database: decodeURIComponent(url.pathname.slice(1)),
-                    user: decodeURIComponent(url.username),
-                    password: decodeURIComponent(url.password),
-                    rest: url.search + url.hash,
-                }).toEqual({ protocol: "postgresql:", rest: "", ...some });
-            }),
-        );
-    });
-
-    it("the URI of MLflow's store", () => {
-        expect(backendStoreUri(example)).toBe("postgresql+psycopg2://a%40b@postgres:5432/ml%2Fflow");
-    });
-
-    it("gives every part back, and has no password", () => {
-        fc.assert(
-            fc.property(address, (some) => {
-                const url = new URL(backendStoreUri(some));
-                expect({
-                    host: url.hostname,
-                    port: Number(url.port),
-                    database: decodeURIComponent(url.pathname.slice(1)),
-                    user: decodeURIComponent(url.username),
-                    password: url.password,
-                }).toEqual({ ...some, password: "" });
-            }),
-        );
-    });
-
-    it("a line of a password file", () => {
-        expect(pgpassLine(example)).toBe("postgres:5432:ml/flow:a@b:p\\:w/d?#%\n");
-        expect(pgpassLine({ ...example, user: "a\\b", password: ":\\" })).toBe(
-            "postgres:5432:ml/flow:a\\\\b:\\:\\\\\n",
-        );
-    });
-
-    /** The fields of a line as libpq reads it: a backslash takes the next character as it is, a colon ends a field. */
-    function pgpassFields(line: string): string[] {
-        const fields: string[] = [];
-        let field = "";
-        for (let at = 0; at < line.length; at += 1) {
-            if (line.charAt(at) === ":") {
-                fields.push(field);
-                field = "";
-                continue;
-            }
-            if (line.charAt(at) === "\\") {
-                at += 1;
-            }
-            field += line.charAt(at);
-        }
-        return [...fields, field];
-    }
-
-    it("gives every field back to a reader of password files", () => {
-        fc.assert(
-            fc.property(address, (some) => {
-                const lines = pgpassLine(some).split("\n");
-                expect(lines).toHaveLength(2);
-                expect(lines[1]).toBe("");
-                expect(pgpassFields(lines[0] ?? "")).toEqual([
-                    some.host,
-                    String(some.port),
-                    some.database,
-                    some.user,
-                    some.password,
-                ]);
-            }),
-        );
-    });
-
-    it("a credentials file of AWS", () => {
-        expect(awsCredentials({ id: "AKIA", secret: "a=b%c;d" })).toBe(
-            "[default]\naws_access_key_id = AKIA\naws_secret_access_key = a=b%c;d\n",
-        );
-    });
-
-    it("gives both values back to a reader of INI files", () => {
-        fc.assert(
-            fc.property(text, text, (id, word) => {
-                const [section, ...lines] = awsCredentials({ id, secret: word }).trimEnd().split("\n");
-                const entries = lines.map((line) => {
-                    const at = line.indexOf("=");
-                    return [line.slice(0, at).trim(), line.slice(at + 1).trim()];
-                });
-                expect(section).toBe("[default]");
-                expect(entries).toEqual([
-                    ["aws_access_key_id", id],
-                    ["aws_secret_access_key", word],
-                ]);
-            }),
-        );
-    });
-
+describe("the hosts that a server answers for", () => {
     it.each([
         ["127.0.0.1", ["mlflow"], "localhost,localhost:*,127.0.0.1,127.0.0.1:*,mlflow,mlflow:*"],
         [
@@ -622,11 +544,11 @@ describe("texts by which programs find each other", () => {
             "localhost,localhost:*,127.0.0.1,127.0.0.1:*,127.0.0.9,127.0.0.9:*,mlflow,mlflow:*,other,other:*",
         ],
         ["localhost", ["127.0.0.1", "localhost"], "localhost,localhost:*,127.0.0.1,127.0.0.1:*"],
-    ])("the hosts that the server at %s answers for, each once", (bindAddress, names, hosts) => {
+    ])("are, at %s, loopback and its names, each once", (bindAddress, names, hosts) => {
         expect(allowedHosts(bindAddress, names)).toBe(hosts);
     });
 
-    it("no host is allowed beside those named and loopback", () => {
+    it("are none beside those named and loopback", () => {
         const host = fc.stringMatching(/^[a-z][a-z0-9-]{0,10}$/);
         fc.assert(
             fc.property(host, fc.array(host, { maxLength: 4 }), (bindAddress, names) => {

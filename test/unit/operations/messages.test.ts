@@ -2,14 +2,14 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { EngineEvent, Stack } from "@pulumi/pulumi/automation/index.js";
-import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { packagesBase, pinnedBase, planBase } from "../../../operations/baseImage.ts";
 import { explanation } from "../../../operations/explain.ts";
-import { withLogTails, scrub, secretsOf } from "../../../operations/logTail.ts";
+import { withLogTails, secretsOf } from "../../../operations/logTail.ts";
 import { placesOf } from "../../../operations/places.ts";
 import { type Plan, choicesOf } from "../../../operations/platform.ts";
 import { summary } from "../../../operations/start.ts";
+import { changesInWords, update } from "../../../operations/update.ts";
 import { UpdateProgress } from "../../../operations/updateProgress.ts";
 import { UserError } from "../../../operations/userError.ts";
 import { cliRoot } from "../../../operations/workspace.ts";
@@ -166,47 +166,6 @@ describe("the progress of an update", () => {
     });
 });
 
-describe("log lines", () => {
-    it.each<[string, string, string[], string]>([
-        ["a secret as it is", "password=hunter2 hunter2", ["hunter2"], "password=[secret] [secret]"],
-        ["a secret in base64", `basic ${Buffer.from("hunter2").toString("base64")}`, ["hunter2"], "basic [secret]"],
-        ["a secret in a URL", "postgresql://u:p%2Fw%20d%3F@h/db", ["p/w d?"], "postgresql://u:[secret]@h/db"],
-        ["a value of three characters, which stands in half the words", "the lather", ["the"], "the lather"],
-        ["a value of four characters", "lather", ["athe"], "l[secret]r"],
-        ["characters that mean something to a pattern", "x a.b*c$& y", ["a.b*c$&"], "x [secret] y"],
-        ["the longer of two that begin alike", "longsecret long", ["long", "longsecret"], "[secret] [secret]"],
-        ["no secret at all", "all is well", [], "all is well"],
-        ["an empty value", "all is well", [""], "all is well"],
-        ["more than one line", "a hunter2\nb hunter2", ["hunter2"], "a [secret]\nb [secret]"],
-    ])("without %s", (_words, text, secrets, expected) => {
-        expect(scrub(text, secrets)).toBe(expected);
-    });
-
-    it("hold no secret of four characters or more, in any of the three forms", () => {
-        // Digits and punctuation only: no letter of "[secret]" itself.
-        const secretText = fc.string({
-            unit: fc.constantFrom(...Array.from("0123456789/+%&?: ")),
-            minLength: 4,
-            maxLength: 12,
-        });
-        fc.assert(
-            fc.property(fc.array(secretText, { minLength: 1, maxLength: 4 }), (secrets) => {
-                const forms = secrets.flatMap((some) => [
-                    some,
-                    encodeURIComponent(some),
-                    Buffer.from(some).toString("base64"),
-                ]);
-                const scrubbed = scrub(forms.map((form) => `<${form}>`).join("\n"), secrets);
-                for (const some of secrets) {
-                    expect(scrubbed).not.toContain(some);
-                    expect(scrubbed).not.toContain(encodeURIComponent(some));
-                    expect(scrubbed).not.toContain(Buffer.from(some).toString("base64"));
-                }
-            }),
-        );
-    });
-});
-
 describe("the logs of what failed", () => {
     let commands: Commands;
     beforeEach(() => {
@@ -241,6 +200,13 @@ describe("the logs of what failed", () => {
             }),
     } as unknown as Stack;
 
+    const filters = "--filter label=mlflow-platform.project=mlflow-platform --filter label=mlflow-platform.stack=dev";
+    /** What docker says of the stack's containers. */
+    const ps = (...lines: string[]) => ({
+        [`ps --all ${filters} --format {{.Names}}\t{{.Status}}`]: lines.map((line) => `${line}\n`).join(""),
+    });
+    const tail = (name: string) => `The last log lines of mlflow-platform-dev-${name}:\n  says ${name}`;
+
     it("are searched for every secret of the stack: configured and generated", async () => {
         expect(await secretsOf(stack, commands.places, commands.variables)).toEqual([
             "configured",
@@ -251,6 +217,7 @@ describe("the logs of what failed", () => {
 
     it("are the last lines of each container, after the failure, without secrets; what is no container is left out", async () => {
         commands.add("docker", {
+            ...ps(),
             "logs --tail 20 mlflow-platform-dev-minio": 'password is configured\nnot gener"ated, ana\n',
             "logs --tail 20 mlflow-platform-dev-silent": "\n",
         });
@@ -263,8 +230,31 @@ describe("the logs of what failed", () => {
         );
     });
 
+    it("are those of services that are not well, too, once each", async () => {
+        const status: [string, string][] = [
+            ["postgres", "Restarting (1) 5 seconds ago"],
+            ["minio", "Up 2 minutes (unhealthy)"],
+            ["restarting", "Up 2 minutes"],
+            ["mlflow-migrate", "Exited (1) 5 seconds ago"],
+            ["new", "Up 3 seconds (health: starting)"],
+            ["mlflow-secrets-seed", "Created"],
+            ["mlflow", "Up 2 minutes (healthy)"],
+        ];
+        commands.add("docker", {
+            ...ps(...status.map(([name, words]) => `mlflow-platform-dev-${name}\t${words}`)),
+            ...Object.fromEntries(
+                status.map(([name]) => [`logs --tail 20 mlflow-platform-dev-${name}`, `says ${name}`]),
+            ),
+        });
+        const failed = ["mlflow-migrate", "minio"];
+        expect(await withLogTails(stack, "why", failed, commands.places, commands.variables)).toBe(
+            ["why", ...["mlflow-migrate", "minio", "postgres"].map(tail)].join("\n"),
+        );
+        expect(commands.calls().filter((call) => call.startsWith("ps "))).toHaveLength(1);
+    });
+
     it("are nothing where nothing that failed is a container", async () => {
-        commands.add("docker", {});
+        commands.add("docker", ps());
         const text = await withLogTails(stack, "why", ["pg-password"], commands.places, commands.variables);
         expect(text).toBe("why");
     });
@@ -284,6 +274,142 @@ In a notebook with mlflow installed:
 
 import mlflow
 mlflow.set_tracking_uri("http://127.0.0.1:5001")`);
+    });
+
+    it("has no console of a store that somebody else runs, whose outputs name none", () => {
+        expect(summary({ trackingUri: outputs.trackingUri, jobs: {} }, "prod").split("\n")).toEqual(
+            summary(outputs, "prod")
+                .split("\n")
+                .filter((line) => !line.startsWith("MinIO console")),
+        );
+    });
+});
+
+describe("an update", () => {
+    const outputs = { trackingUri: { value: "http://127.0.0.1:5000", secret: false } };
+    type Up = Parameters<Stack["up"]>[0] & { onEvent: (event: EngineEvent) => void };
+    const urn = (name: string) => `urn:pulumi:dev::mlflow-platform::docker:index/container:Container::${name}`;
+    const created = (name: string) => ({
+        metadata: { op: "create", type: "docker:index/container:Container", urn: urn(name) },
+    });
+    /** A stack whose update does that, from a state with these resources. */
+    const stackWith = (up: (options: Up) => void, resources: unknown[] = []) => {
+        const asked: Up[] = [];
+        const stack = {
+            name: "dev",
+            getAllConfig: () => Promise.resolve({ "mlflow-platform:pgPassword": { value: "hunter2", secret: true } }),
+            exportStack: () => Promise.resolve({ version: 3, deployment: { resources } }),
+            up: (options: Up) => {
+                asked.push(options);
+                up(options);
+                return Promise.resolve({ outputs });
+            },
+        } as unknown as Stack;
+        return { stack, asked };
+    };
+
+    it.each([
+        [0, "nothing to change"],
+        [1, "1 change"],
+        [2, "2 changes"],
+        [57, "57 changes"],
+    ])("with %d changes has ended in words: %s", (changes, words) => {
+        expect(changesInWords({ changes, outputs: {} })).toBe(words);
+    });
+
+    it("looks at what is there first, and gives the outputs and the number of changes", async () => {
+        const { stack, asked } = stackWith(({ onEvent }) => {
+            for (const name of ["minio", "mlflow"]) {
+                onEvent({ resourcePreEvent: created(name) } as unknown as EngineEvent);
+                onEvent({ resOutputsEvent: created(name) } as unknown as EngineEvent);
+            }
+        });
+        const said: string[] = [];
+        expect(await update(stack, places, {}, (line) => said.push(line))).toEqual({ changes: 2, outputs });
+        expect(said).toEqual(["comparing what is there with what is wanted"]);
+        expect(asked).toEqual([expect.objectContaining({ refresh: true, color: "never", replace: [] })]);
+    });
+
+    it("makes anew what it is told to", async () => {
+        const { stack, asked } = stackWith(() => undefined);
+        await update(stack, places, {}, () => undefined, [urn("a"), urn("b")]);
+        expect(asked.map(({ replace }) => replace)).toEqual([[urn("a"), urn("b")]]);
+    });
+
+    it("makes anew as well what was not made to the end", async () => {
+        const type = "docker:index/container:Container";
+        const { stack, asked } = stackWith(
+            () => undefined,
+            [
+                { type, urn: urn("well") },
+                { type, urn: urn("not healthy"), initErrors: ["it did not become healthy"] },
+            ],
+        );
+        await update(stack, places, {}, () => undefined);
+        await update(stack, places, {}, () => undefined, [urn("a")]);
+        expect(asked.map(({ replace }) => replace)).toEqual([[urn("not healthy")], [urn("a"), urn("not healthy")]]);
+    });
+
+    describe("that fails", () => {
+        let commands: Commands;
+        beforeEach(() => {
+            commands = new Commands();
+            commands.add(join(cliRoot(commands.places), "bin/pulumi"), {
+                "stack export --show-secrets --stack dev": JSON.stringify({ version: 3, deployment: {} }),
+            });
+            commands.add("docker", {
+                "ps ": "",
+                "logs --tail 20 mlflow-platform-dev-minio": "hunter2 is no password\n",
+            });
+        });
+        afterEach(() => {
+            commands.remove();
+        });
+        const failing = (fail: (options: Up) => void) =>
+            stackWith((options) => {
+                fail(options);
+                throw new Error("code: 255, a screen of output");
+            }).stack;
+        const cure = "Mend what it says and run this again; what is there already is kept.";
+        const containerFails = ({ onEvent }: Up) => {
+            onEvent({ resourcePreEvent: created("minio") } as unknown as EngineEvent);
+            onEvent({ resOpFailedEvent: created("minio") } as unknown as EngineEvent);
+            onEvent({ diagnosticEvent: { severity: "error", message: "minio: hunter2" } } as unknown as EngineEvent);
+        };
+
+        it("says why, with the last log lines of what failed and without a secret", async () => {
+            await expect(
+                update(failing(containerFails), commands.places, commands.variables, () => undefined),
+            ).rejects.toThrow(
+                expect.objectContaining({
+                    name: "UserError",
+                    message:
+                        "pulumi up failed:\nminio: [secret]\n" +
+                        "The last log lines of mlflow-platform-dev-minio:\n  [secret] is no password",
+                    cure,
+                }),
+            );
+        });
+
+        it("says why in Pulumi's own words where there were no events", async () => {
+            await expect(
+                update(
+                    failing(() => undefined),
+                    commands.places,
+                    commands.variables,
+                    () => undefined,
+                ),
+            ).rejects.toThrow(
+                expect.objectContaining({ message: "pulumi up failed:\nError: code: 255, a screen of output", cure }),
+            );
+        });
+
+        it("says why also where the secrets cannot be had", async () => {
+            commands.add(join(cliRoot(commands.places), "bin/pulumi"), {});
+            await expect(
+                update(failing(containerFails), commands.places, commands.variables, () => undefined),
+            ).rejects.toThrow(expect.objectContaining({ message: "pulumi up failed:\nminio: hunter2", cure }));
+        });
     });
 });
 

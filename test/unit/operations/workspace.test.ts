@@ -179,6 +179,9 @@ describe("the lines that give a shell the same variables", () => {
         expect(exportLines({ PULUMI_HOME: "/it's here", PATH: "/x:/usr/bin" }, "/the cli/bin")).toBe(
             "export PULUMI_HOME='/it'\\''s here'\nexport PATH='/the cli/bin':\"$PATH\"",
         );
+        expect(exportLines({ DOCKER_CONTEXT: "", PULUMI_HOME: "/here", PATH: "" }, "/cli/bin")).toBe(
+            "export DOCKER_CONTEXT=''\nexport PULUMI_HOME=/here\nexport PATH=/cli/bin:\"$PATH\"",
+        );
     });
 
     it("are read by a shell as the very values", () => {
@@ -285,19 +288,62 @@ describe("a stack's file with a salt", () => {
 });
 
 describe("the name of a stack", () => {
-    it.each(["", "a b", "../dev", "ä", "a/b", "x".repeat(51), "$(id)"])(
-        "%j is refused before anything is made",
-        async (name) => {
-            await expect(openStack(commands.places, name, {})).rejects.toThrow(
-                expect.objectContaining({
-                    name: "UserError",
-                    message: `"${name}" is not a stack's name.`,
-                    cure: "Use 1 to 50 letters, digits, dots, hyphens and underscores.",
-                }),
-            );
-            expect(existsSync(commands.places.state)).toBe(false);
-        },
-    );
+    const noName = (name: string) =>
+        expect.objectContaining({
+            name: "UserError",
+            message: `"${name}" is not a stack's name.`,
+            cure: "Use 1 to 38 letters, digits, dots, hyphens and underscores.",
+        }) as unknown;
+    const wrong = ["", "a b", "../dev", "ä", "a/b", "$(id)", "a\n"];
+    /** A CLI whose backend has these stacks. */
+    const cli = (...names: string[]) => {
+        commands.add(join(cliRoot(commands.places), "bin/pulumi"), {
+            version: "v3.255.0\n",
+            "stack ls": JSON.stringify(names.map((name) => ({ name }))),
+            "stack select": "",
+        });
+    };
+    const open = (name: string, existing?: boolean) =>
+        openStack(commands.places, name, { PULUMI_BACKEND_URL: "file:///there" }, existing);
+
+    it.each([...wrong, "x".repeat(39)])("%j is refused before anything is made", async (name) => {
+        await expect(open(name)).rejects.toThrow(noName(name));
+        expect(existsSync(commands.places.state)).toBe(false);
+    });
+
+    it.each(wrong)("%j is refused as well where the stack should be there", async (name) => {
+        await expect(open(name, true)).rejects.toThrow(noName(name));
+        expect(existsSync(commands.places.state)).toBe(false);
+    });
+
+    it.each(["x", "Dev-1.a_b", "x".repeat(38)])("%s is taken for a new stack", async (name) => {
+        cli();
+        expect((await open(name)).name).toBe(name);
+        expect(commands.calls().at(-1)).toMatch(new RegExp(`^stack select --stack ${name} `));
+        expect(existsSync(commands.places.passphrase)).toBe(true);
+    });
+
+    it.each(["dev", "x".repeat(39), "x".repeat(100)])("%s is taken for one that is there", async (name) => {
+        cli("other", name);
+        expect((await open(name, true)).name).toBe(name);
+    });
+
+    it.each<[string, string[], string]>([
+        ["another", ["dev", "prod"], "There are: dev, prod."],
+        ["another, whose name begins alike", ["x".repeat(60)], `There are: ${"x".repeat(60)}.`],
+        ["none", [], "There is none at all: npm start makes one."],
+    ])("is refused where it should be there and %s is", async (_words, names, cure) => {
+        cli(...names);
+        const name = "x".repeat(39);
+        await expect(open(name, true)).rejects.toThrow(
+            expect.objectContaining({
+                name: "UserError",
+                message: `There is no stack ${name} in file:///there.`,
+                cure,
+            }),
+        );
+        expect(commands.calls().filter((call) => call.startsWith("stack select"))).toEqual([]);
+    });
 });
 
 describe("the lock of an update", () => {
@@ -322,8 +368,10 @@ describe("the lock of an update", () => {
     });
 
     it.runIf(existsSync("/proc/self/status"))("is stale where its process is a zombie", async () => {
-        // A shell that starts a child and becomes a program that never asks for it.
-        const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+        // A shell that starts a child and becomes, before that ends, a program that never asks for it.
+        const parent = spawn("sh", ["-c", "sleep 0.3 & echo $!; exec sleep 60"], {
+            stdio: ["ignore", "pipe", "ignore"],
+        });
         try {
             const [data] = (await once(parent.stdout, "data")) as [Buffer];
             const pid = Number(data.toString());

@@ -3,27 +3,40 @@ import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { afterAll, beforeAll, vi } from "vitest";
+import { afterAll, beforeAll, expect, vi } from "vitest";
 import { keys } from "../../../config.ts";
+import { Commands } from "./commands.ts";
 import { type Circumstances, type Recording, project, record } from "./recording.ts";
 
 export type Program = typeof import("../../../index.ts");
+
+/** An engine on a host that there is not, so that neither ports nor directories of this one are looked at. */
+export const engineElsewhere = "ssh://unit.invalid";
 
 /** Call once in a test file that runs the platform. */
 export function inDirectoryOfItsOwn(): void {
     const home = process.cwd();
     let directory: string;
+    let commands: Commands;
     beforeAll(() => {
         directory = mkdtempSync(join(tmpdir(), "mlflow-platform-"));
         symlinkSync(join(import.meta.dirname, "../../../images"), join(directory, "images"));
         process.chdir(directory);
         // What the engine's set-up may have left in the environment of `npm test`.
         vi.stubEnv("MLFLOW_PLATFORM_BASE_IMAGE", undefined);
+        vi.stubEnv("DOCKER_HOST", engineElsewhere);
+        // The one command that the program may run, and it runs nothing.
+        commands = new Commands();
+        commands.add("docker", {});
+        vi.stubEnv("PATH", commands.variables.PATH);
     });
     afterAll(() => {
+        const others = commands.calls().filter((call) => !call.startsWith(`--host ${engineElsewhere} volume inspect `));
         process.chdir(home);
         rmSync(directory, { recursive: true });
+        commands.remove();
         vi.unstubAllEnvs();
+        expect(others).toEqual([]);
     });
 }
 

@@ -47,11 +47,15 @@ export interface Registration {
     /** Reference of the parent; undefined for the stack. */
     readonly parent: string | undefined;
     readonly inputs: Readonly<Record<string, unknown>>;
+    /** Property → the resources that it is made of, where there are any: what is replaced with them. */
+    readonly takes: Readonly<Record<string, readonly string[]>>;
     readonly options: Options;
 }
 
 export interface Recording<T> {
     readonly result: T;
+    /** What the program warned of: reference of the resource, then the text. */
+    readonly warnings: readonly string[];
     readonly registrations: readonly Registration[];
     /** The one registration of that reference. */
     readonly get: (key: string) => Registration;
@@ -62,6 +66,8 @@ export interface Circumstances {
     readonly lastOutputs?: Readonly<Record<string, unknown>>;
     /** What the provider answers, beside the inputs: by "package:Class name". */
     readonly outputs?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+    /** What cannot be made: "package:Class name". */
+    readonly impossible?: readonly string[];
     readonly preview?: boolean;
 }
 
@@ -146,6 +152,9 @@ interface Request {
     getIgnorechangesList(): string[];
     getAdditionalsecretoutputsList(): string[];
     getDependenciesList(): string[];
+    getPropertydependenciesMap(): {
+        forEach(each: (dependencies: { getUrnsList(): string[] }, property: string) => void): void;
+    };
     getReplaceWithList(): string[];
     getReplacementTrigger(): { toJavaScript(): unknown } | undefined;
     getAliasesList(): unknown[];
@@ -187,9 +196,20 @@ function optionsOf(request: Request, keys: ReadonlyMap<string, string>): Options
     );
 }
 
+function takesOf(request: Request, keys: ReadonlyMap<string, string>): Record<string, string[]> {
+    const takes: Record<string, string[]> = {};
+    request.getPropertydependenciesMap().forEach((dependencies, property) => {
+        const urns = dependencies.getUrnsList();
+        if (urns.length > 0) {
+            takes[property] = urns.map((urn) => keys.get(urn) ?? urn).sort();
+        }
+    });
+    return takes;
+}
+
 /** Runs `make` and waits until all that it registered is registered. */
 export async function record<T>(make: () => T | Promise<T>, circumstances: Circumstances = {}): Promise<Recording<T>> {
-    const { lastOutputs = {}, outputs = {}, preview = false } = circumstances;
+    const { lastOutputs = {}, outputs = {}, impossible = [], preview = false } = circumstances;
     const mocks: pulumi.runtime.Mocks = {
         call: ({ token }) => {
             throw new Error(`the program calls ${token}`);
@@ -198,6 +218,9 @@ export async function record<T>(make: () => T | Promise<T>, circumstances: Circu
             const given = inputs as Record<string, unknown>;
             if (type === "pulumi:pulumi:StackReference") {
                 return { id: name, state: { ...given, outputs: lastOutputs, secretOutputNames: [] } };
+            }
+            if (impossible.includes(keyOf(type, name))) {
+                throw new Error(`${name} cannot be made`);
             }
             // A name that is set is the object's name; else it has the one that autonaming gives.
             return { id: `id of ${name}`, state: { ...answers(type, name), ...given, ...outputs[keyOf(type, name)] } };
@@ -225,11 +248,20 @@ export async function record<T>(make: () => T | Promise<T>, circumstances: Circu
                 custom: request.getCustom(),
                 parent: request.getParent() === "" ? undefined : (keys.get(request.getParent()) ?? request.getParent()),
                 inputs: plain(request.getObject().toJavaScript()) as Record<string, unknown>,
+                takes: takesOf(request, keys),
                 options: optionsOf(request, keys),
             });
             respond(error, response);
         });
     };
+    const warnings: string[] = [];
+    const { warn } = pulumi.log;
+    Object.assign(pulumi.log, {
+        warn: (text: string, resource?: pulumi.Resource & { __pulumiType?: string; __name?: string }) => {
+            warnings.push(`${keyOf(resource?.__pulumiType ?? "", resource?.__name ?? "")}: ${text}`);
+            return Promise.resolve();
+        },
+    });
     // The SDK takes a stack with each promise and each resource; mapping them all to sources would take most of the time.
     const usual = {
         prepareStackTrace: Object.getOwnPropertyDescriptor(Error, "prepareStackTrace")?.value as unknown,
@@ -242,9 +274,11 @@ export async function record<T>(make: () => T | Promise<T>, circumstances: Circu
         await waitForRPCs();
     } finally {
         Object.assign(Error, usual);
+        Object.assign(pulumi.log, { warn });
     }
     return {
         result,
+        warnings,
         registrations,
         get: (key) => {
             const found = registrations.filter((registration) => registration.key === key);

@@ -1,0 +1,18 @@
+/** `npm run up`: `pulumi up` for a stack that is there, with the logs of what fails. It sets up nothing. */
+import type { Places } from "./places.ts";
+import { runSteps } from "./progress.ts";
+import { configurationOf } from "./stackCheck.ts";
+import { openExisting } from "./stop.ts";
+import { changesInWords, update } from "./update.ts";
+
+/** Runs the command. */
+export async function up(stackName: string, places: Places, env: NodeJS.ProcessEnv): Promise<void> {
+    const { stack, variables } = await openExisting(stackName, places, env);
+    await configurationOf(stack, variables);
+    await runSteps([
+        {
+            title: `pulumi up of stack ${stackName}`,
+            run: async (say) => changesInWords(await update(stack, places, variables, say)),
+        },
+    ]);
+}

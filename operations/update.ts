@@ -1,0 +1,59 @@
+/** `pulumi up --refresh`, as every command here runs it. */
+import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
+import { incomplete, resourcesOf } from "./engineObjects.ts";
+import { ended, stopIfInterrupted } from "./interruption.ts";
+import { withLogTails } from "./logTail.ts";
+import type { Places } from "./places.ts";
+import type { Say } from "./progress.ts";
+import { UpdateProgress } from "./updateProgress.ts";
+import { UserError } from "./userError.ts";
+
+/** How an update ended well. */
+export interface Updated {
+    /** Resources that changed. */
+    readonly changes: number;
+    readonly outputs: OutputMap;
+}
+
+/**
+ * Runs the update; `replace` are URNs of resources to make anew. Throws a UserError with what failed, the last log lines of
+ * containers that did, and no secret.
+ */
+export async function update(
+    stack: Stack,
+    places: Places,
+    variables: Record<string, string>,
+    say: Say,
+    replace: string[] = [],
+): Promise<Updated> {
+    const progress = new UpdateProgress(say, process.stdout.isTTY ? 1 : 30);
+    say("comparing what is there with what is wanted");
+    try {
+        const { outputs } = await stack.up({
+            refresh: true,
+            // The refresh forgets that a creation ended in an error (RefreshStep in pulumi/pkg/resource/deploy), and with it
+            // "#initerror" in components/hardened.ts.
+            replace: [...replace, ...incomplete(resourcesOf(await stack.exportStack()))],
+            onEvent: progress.take,
+            signal: ended,
+            color: "never",
+        });
+        stopIfInterrupted();
+        return { changes: progress.changes, outputs };
+    } catch (error) {
+        stopIfInterrupted();
+        const found = progress.errors.length > 0 ? progress.errors.join("\n") : String(error);
+        throw new UserError(
+            // Where the secrets or logs cannot be had, the reason is that of the failure itself.
+            `pulumi up failed:\n${await withLogTails(stack, found, progress.failed, places, variables).catch(() => found)}`,
+            "Mend what it says and run this again; what is there already is kept.",
+        );
+    } finally {
+        progress.stop();
+    }
+}
+
+/** The number of changes, in words. */
+export function changesInWords({ changes }: Updated): string {
+    return changes === 0 ? "nothing to change" : `${changes} ${changes === 1 ? "change" : "changes"}`;
+}

@@ -1,0 +1,151 @@
+import { randomInt } from "node:crypto";
+import { readFileSync, rmSync, statfsSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execFileSync } from "node:child_process";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { pendingOf, resourcesOf } from "../../operations/engineObjects.ts";
+import { Checkout, ending } from "./checkout.ts";
+import { container, containersOf, dockerLines, healthy } from "./engine.ts";
+import { PrivateEngine } from "./privateEngine.ts";
+
+const stack = "interrupted";
+const services = ["postgres", "minio", "mlflow"] as const;
+
+// Only root can have an engine and a disk of its own; the gate runs as root.
+describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
+    let engine: PrivateEngine;
+    let checkout: Checkout;
+    beforeAll(async () => {
+        const running = await Promise.all(services.map((name) => container(inject("generated").stack, name)));
+        const images = running.map(({ Config }) => Config.Image);
+        engine = await PrivateEngine.make("4g", images);
+        checkout = await Checkout.make();
+        checkout.inside = engine.inside;
+        process.env.DOCKER_HOST = engine.host;
+        await checkout.ok("pulumi", ["stack", "init", stack]);
+        // There is no package source in the engine's network.
+        await checkout.set(stack, Object.fromEntries(services.map((name, at) => [imageKey(name), images[at] ?? ""])));
+    });
+    afterAll(async () => {
+        await engine.remove();
+        checkout.remove();
+    });
+
+    const imageKey = (name: string) => `${name}Image`;
+
+    /** Logs or reads a run inside the server's container: nothing else is in the engine's network. */
+    async function client(action: "log" | "read", what: string): Promise<Record<string, string>> {
+        const python = ["exec", "--interactive", `mlflow-platform-${stack}-mlflow`, "/opt/mlflow/bin/python", "-"];
+        const { stdout } = await execa("docker", [...python, "http://127.0.0.1:5000", action, what], {
+            input: readFileSync(join(import.meta.dirname, "log_and_read.py")),
+        });
+        return JSON.parse(stdout.split("\n").at(-1) ?? "") as Record<string, string>;
+    }
+
+    let runId = "";
+    let credentials: unknown;
+    const credentialsNow = async () => {
+        const { pgUri, minioRootUser, minioRootPassword } = await checkout.outputs(stack);
+        return { pgUri, minioRootUser, minioRootPassword };
+    };
+
+    /** The next `npm start` ends healthy: nothing is left over, nothing is lost, and nothing has to be mended by hand. */
+    async function expectMended(): Promise<string> {
+        const output = await checkout.ok("start", ["--stack", stack]);
+        await healthy(stack);
+        const state = await checkout.state(stack);
+        const known = new Set(resourcesOf(state).map(({ id }) => id));
+        const made = await containersOf(stack);
+        expect(made.length).toBe(10);
+        expect(made.filter(({ Id }) => !known.has(Id)).map(({ Name }) => Name)).toEqual([]);
+        const networks = await dockerLines(
+            "network",
+            "ls",
+            "--quiet",
+            "--filter",
+            `label=mlflow-platform.stack=${stack}`,
+        );
+        expect(networks.length).toBe(1);
+        expect(pendingOf(state)).toEqual([]);
+        await checkout.pulumi(stack, "preview", "--expect-no-changes", "--refresh");
+        if (runId === "") {
+            runId = (await client("log", "kept")).runId ?? "";
+            credentials = await credentialsNow();
+        } else {
+            expect(await client("read", runId)).toEqual({ param: "kept", artifact: "kept" });
+            expect(await credentialsNow()).toEqual(credentials);
+        }
+        return output;
+    }
+
+    it("a disk that is full: up is red and says so, npm start refuses in words, and goes on when there is room", async () => {
+        await checkout.set(stack, { pgWaitSeconds: "10", minioWaitSeconds: "10" });
+        const filler = join(engine.disk, "filler");
+        const { bavail, bsize } = statfsSync(engine.disk);
+        execFileSync("fallocate", ["--length", String(bavail * bsize - 3 * 2 ** 20), filler]);
+        try {
+            const red = await checkout.cli(stack, ["up", "--yes", "--skip-preview"]);
+            expect(red.code).not.toBe(0);
+            const logged = await checkout.run("up", ["--stack", stack]);
+            expect(logged.code).toBe(1);
+            expect(logged.output).toMatch(/no space left on device/i);
+            const refused = await checkout.run("start", ["--stack", stack]);
+            expect(refused.code).toBe(1);
+            expect(refused.output).toMatch(
+                /The disk of the Docker engine \(.*\) has 0\.0 GiB free, and 1 GiB are needed\./,
+            );
+        } finally {
+            rmSync(filler);
+        }
+        await checkout.pulumi(stack, "config", "remove-all", "pgWaitSeconds", "minioWaitSeconds");
+        await expectMended();
+    });
+
+    it("the engine is stopped and started during an update", async () => {
+        await checkout.ok("stop", ["--stack", stack]);
+        const running = checkout.spawn("start", ["--stack", stack]);
+        const end = ending(running);
+        const wanted = randomInt(2, 9);
+        while ((await containersOf(stack)).length < wanted && running.exitCode === null) {
+            await sleep(100);
+        }
+        await engine.stop();
+        const { code } = await end;
+        expect(code).not.toBe(0);
+        await engine.start();
+        checkout.inside = engine.inside;
+        await expectMended();
+    });
+
+    // Ctrl-C reaches the whole process group, as in a terminal; a kill leaves no time to tidy up.
+    const signals: NodeJS.Signals[] = ["SIGINT", "SIGKILL"];
+    const rounds = Array.from({ length: process.env.MLFLOW_PLATFORM_TEST_LONG === undefined ? 1 : 12 }, () => signals);
+    it.each(rounds.flat().map((signal, round) => ({ signal, round })))(
+        "$signal at a random moment of an update (round $round)",
+        async ({ signal, round }) => {
+            // Every other pair of rounds it is the first start of what was stopped, else a change of everything.
+            if (round % 4 < 2) {
+                await checkout.ok("stop", ["--stack", stack]);
+            } else {
+                await checkout.set(stack, { bindAddress: `127.0.0.${10 + round}`, pgCpus: `0.${(round % 9) + 1}` });
+            }
+            const command = round % 3 === 0 ? ["start"] : ["pulumi", "up", "--yes", "--skip-preview"];
+            const running = checkout.spawn(command[0] ?? "", [...command.slice(1), "--stack", stack]);
+            const end = ending(running);
+            await sleep(randomInt(1500, 14_000));
+            const early = running.exitCode === null;
+            if (early) {
+                process.kill(-(running.pid ?? 0), signal);
+            }
+            const { code, output } = await end;
+            console.log(`${signal}, ${early ? "interrupted" : "it had ended already"}:\n${output.slice(-300)}`);
+            expect(code === 0).toBe(!early);
+            if (early && signal === "SIGINT" && command[0] === "start") {
+                expect(output).toContain("Interrupted. Nothing is lost");
+            }
+            await expectMended();
+        },
+    );
+});
