@@ -52,8 +52,8 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
     };
 
     /** The next `npm start` ends healthy: nothing is left over, nothing is lost, and nothing has to be mended by hand. */
-    async function expectMended(): Promise<string> {
-        const output = await checkout.ok("start", ["--stack", stack]);
+    async function expectMended(): Promise<void> {
+        await checkout.ok("start", ["--stack", stack]);
         await healthy(stack);
         const state = await checkout.state(stack);
         const known = new Set(resourcesOf(state).map(({ id }) => id));
@@ -69,7 +69,6 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
         );
         expect(networks.length).toBe(1);
         expect(pendingOf(state)).toEqual([]);
-        await checkout.pulumi(stack, "preview", "--expect-no-changes", "--refresh");
         if (runId === "") {
             runId = (await client("log", "kept")).runId ?? "";
             credentials = await credentialsNow();
@@ -77,20 +76,17 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
             expect(await client("read", runId)).toEqual({ param: "kept", artifact: "kept" });
             expect(await credentialsNow()).toEqual(credentials);
         }
-        return output;
     }
 
-    it("a disk that is full: up is red and says so, npm start refuses in words, and goes on when there is room", async () => {
+    it("a disk that is full: up is red and says so, and npm start refuses in words", async () => {
         await checkout.set(stack, { pgWaitSeconds: "10", minioWaitSeconds: "10" });
         const filler = join(engine.disk, "filler");
         const { bavail, bsize } = statfsSync(engine.disk);
         execFileSync("fallocate", ["--length", String(bavail * bsize - 3 * 2 ** 20), filler]);
         try {
-            const red = await checkout.cli(stack, ["up", "--yes", "--skip-preview"]);
-            expect(red.code).not.toBe(0);
-            const logged = await checkout.run("up", ["--stack", stack]);
-            expect(logged.code).toBe(1);
-            expect(logged.output).toMatch(/no space left on device/i);
+            const red = await checkout.run("up", ["--stack", stack]);
+            expect(red.code).toBe(1);
+            expect(red.output).toMatch(/no space left on device/i);
             const refused = await checkout.run("start", ["--stack", stack]);
             expect(refused.code).toBe(1);
             expect(refused.output).toMatch(
@@ -100,17 +96,12 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
             rmSync(filler);
         }
         await checkout.pulumi(stack, "config", "remove-all", "pgWaitSeconds", "minioWaitSeconds");
-        await expectMended();
     });
 
-    it("the engine is stopped and started during an update", async () => {
-        await checkout.ok("stop", ["--stack", stack]);
+    it("there is room again, and the engine is stopped and started during the update that goes on", async () => {
         const running = checkout.spawn("start", ["--stack", stack]);
         const end = ending(running);
-        const wanted = randomInt(2, 9);
-        while ((await containersOf(stack)).length < wanted && running.exitCode === null) {
-            await sleep(100);
-        }
+        await sleep(randomInt(5000, 12_000));
         await engine.stop();
         const { code } = await end;
         expect(code).not.toBe(0);
@@ -125,8 +116,8 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
     it.each(rounds.flat().map((signal, round) => ({ signal, round })))(
         "$signal at a random moment of an update (round $round)",
         async ({ signal, round }) => {
-            // Every other pair of rounds it is the first start of what was stopped, else a change of everything.
-            if (round % 4 < 2) {
+            // Every other pair of rounds it is the first start of what was stopped, else a change of every service.
+            if (round % 4 > 1) {
                 await checkout.ok("stop", ["--stack", stack]);
             } else {
                 await checkout.set(stack, { bindAddress: `127.0.0.${10 + round}`, pgCpus: `0.${(round % 9) + 1}` });
@@ -142,10 +133,15 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
             const { code, output } = await end;
             console.log(`${signal}, ${early ? "interrupted" : "it had ended already"}:\n${output.slice(-300)}`);
             expect(code === 0).toBe(!early);
-            if (early && signal === "SIGINT" && command[0] === "start") {
+            // Before its first step it ends without a word.
+            if (early && signal === "SIGINT" && output.includes("❯ Stack")) {
                 expect(output).toContain("Interrupted. Nothing is lost");
             }
             await expectMended();
         },
     );
+
+    it("nothing is left to change in the end", async () => {
+        await checkout.pulumi(stack, "preview", "--expect-no-changes", "--refresh");
+    });
 });

@@ -233,8 +233,8 @@ describe("the logs of what failed", () => {
     it("are those of services that are not well, too, once each", async () => {
         const status: [string, string][] = [
             ["postgres", "Restarting (1) 5 seconds ago"],
+            ["minio-provision", "Exited (1) 5 seconds ago"],
             ["minio", "Up 2 minutes (unhealthy)"],
-            ["restarting", "Up 2 minutes"],
             ["mlflow-migrate", "Exited (1) 5 seconds ago"],
             ["new", "Up 3 seconds (health: starting)"],
             ["mlflow-secrets-seed", "Created"],
@@ -246,9 +246,9 @@ describe("the logs of what failed", () => {
                 status.map(([name]) => [`logs --tail 20 mlflow-platform-dev-${name}`, `says ${name}`]),
             ),
         });
-        const failed = ["mlflow-migrate", "minio"];
+        const failed = ["mlflow-migrate", "postgres"];
         expect(await withLogTails(stack, "why", failed, commands.places, commands.variables)).toBe(
-            ["why", ...["mlflow-migrate", "minio", "postgres"].map(tail)].join("\n"),
+            ["why", ...["mlflow-migrate", "postgres", "minio"].map(tail)].join("\n"),
         );
         expect(commands.calls().filter((call) => call.startsWith("ps "))).toHaveLength(1);
     });
