@@ -101,20 +101,15 @@ async function portProblems(c: Partial<Configuration>, otherStore: boolean, aske
         return [];
     }
     const problems: string[] = [];
-    const own = publishedPorts(c, otherStore);
-    for (const [key, port] of Object.entries(own)) {
+    for (const [key, port] of Object.entries(publishedPorts(c, otherStore))) {
         const holder = published.find(
             (publication) => publication.port === port && [bindAddress, "", "0.0.0.0"].includes(publication.address),
         );
         if (holder === undefined ? await isTaken(port, bindAddress) : !holder.own) {
             const by = holder === undefined ? "another program" : `container ${holder.container}`;
-            let other = port < 65535 ? port + 1 : 1024;
-            while (Object.values(own).includes(other)) {
-                other += 1;
-            }
-            const address = `${key === "minioConsoleAddress" ? ":" : ""}${other}`;
+            const another = `${key === "minioConsoleAddress" ? ":" : ""}<port>`;
             problems.push(
-                `${key}: port ${port} on ${bindAddress} is in use by ${by}: end it, or pulumi config set ${key} ${address}`,
+                `${key}: port ${port} on ${bindAddress} is in use by ${by}: end it, or pulumi config set ${key} ${another}`,
             );
         }
     }

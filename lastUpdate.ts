@@ -48,9 +48,9 @@ function placesOf(c: Partial<Configuration>, { project, stack }: Names): DataPla
     // The name that autonaming gives to the stack's own volume (Pulumi.yaml) is no other place.
     const volume = c.minioVolumeName === `${project}-${stack}-minio_data` ? undefined : c.minioVolumeName;
     return {
-        pgHost: c.pgHost ?? "",
+        pgHost: c.pgHost?.toLowerCase() ?? "",
         pgDatabase: c.pgDatabase ?? "",
-        minioHost: c.minioHost ?? "",
+        minioHost: c.minioHost?.toLowerCase() ?? "",
         minioVolumePath: c.minioVolumePath ?? "",
         minioVolumeName: volume ?? "",
         mlflowBucketName: c.mlflowBucketName ?? "",

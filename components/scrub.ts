@@ -12,17 +12,21 @@ function base64Forms(secret: string): string[] {
 function formsOf(secret: string): string[] {
     const uri = encodeURIComponent(secret);
     const json = JSON.stringify(secret).slice(1, -1);
-    return [
-        secret,
-        uri,
-        // As Python's urllib and json write them.
-        uri.replace(/[!'()*]/g, (character) => `%${hex(character, 2).toUpperCase()}`),
-        json.replace(/[^ -~]/g, (character) => `\\u${hex(character, 4)}`),
-        secret.replace(/[\\:]/g, "\\$&"),
-        json,
+    // As Python's urllib writes it.
+    const quoted = uri.replace(/[!'()*]/g, (character) => `%${hex(character, 2).toUpperCase()}`);
+    const base64 = [
         Buffer.from(secret).toString("base64"),
         // Of a short secret too little would be left.
         ...(secret.length < 8 ? [] : base64Forms(secret)),
+    ];
+    return [
+        secret,
+        ...[uri, quoted].flatMap((form) => [form, form.replaceAll("%2F", "/"), form.replaceAll("%20", "+")]),
+        // As Python's json writes it.
+        json.replace(/[^ -~]/g, (character) => `\\u${hex(character, 4)}`),
+        secret.replace(/[\\:]/g, "\\$&"),
+        json,
+        ...base64.flatMap((form) => [form, form.replaceAll("+", "-").replaceAll("/", "_")]),
     ];
 }
 

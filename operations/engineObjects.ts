@@ -42,7 +42,9 @@ interface Pending {
 
 /** URNs of what was made, but not to the end: a service that did not become healthy, a seed without its files. */
 export function incomplete(resources: readonly StateResource[]): string[] {
-    return resources.flatMap(({ urn, initErrors }) => (urn !== undefined && initErrors?.length ? [urn] : []));
+    return resources.flatMap(({ urn, initErrors, protect }) =>
+        urn !== undefined && initErrors?.length && !protect ? [urn] : [],
+    );
 }
 
 /** The operations that an interrupted update was at, in words such as "creating minio". */

@@ -29,9 +29,7 @@ async function ailingServices(stackName: string, variables: Record<string, strin
     const { stdout } = await execa(
         "docker",
         ["ps", "--all", ...labelled(stackName), "--format", "{{.Names}}\t{{.Status}}"],
-        {
-            env: variables,
-        },
+        { env: variables, reject: false },
     );
     return stdout.split("\n").flatMap((line) => {
         const [name = "", status = ""] = line.split("\t");

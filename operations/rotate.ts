@@ -4,7 +4,7 @@ import type { Places } from "./places.ts";
 import { runSteps } from "./progress.ts";
 import { configurationOf } from "./stackCheck.ts";
 import { openExisting } from "./stop.ts";
-import { changesInWords, update } from "./update.ts";
+import { changesInWords, replaceNext, update } from "./update.ts";
 import { UserError } from "./userError.ts";
 import { runCli } from "./workspace.ts";
 
@@ -62,7 +62,8 @@ export async function rotate(
             title: `New ${keys.join(", ")} for stack ${stackName}`,
             run: async (say) => {
                 await runCli(places, variables, ["state", "unprotect", "--yes", "--stack", stackName, ...urns]);
-                return changesInWords(await update(stack, places, variables, say, urns));
+                await replaceNext(stackName, urns, places, variables);
+                return changesInWords(await update(stack, places, variables, say));
             },
         },
     ]);

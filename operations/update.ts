@@ -7,6 +7,7 @@ import type { Places } from "./places.ts";
 import type { Say } from "./progress.ts";
 import { UpdateProgress } from "./updateProgress.ts";
 import { UserError } from "./userError.ts";
+import { runCli } from "./workspace.ts";
 
 /** How an update ended well. */
 export interface Updated {
@@ -16,7 +17,7 @@ export interface Updated {
 }
 
 /**
- * Runs the update; `replace` are URNs of resources to make anew. Throws a UserError with what failed, the last log lines of
+ * Runs the update. Throws a UserError with what failed, the last log lines of
  * containers that did, and no secret.
  */
 export async function update(
@@ -24,16 +25,15 @@ export async function update(
     places: Places,
     variables: Record<string, string>,
     say: Say,
-    replace: string[] = [],
 ): Promise<Updated> {
     const progress = new UpdateProgress(say, process.stdout.isTTY ? 1 : 30);
     say("comparing what is there with what is wanted");
     try {
+        // The refresh forgets that a creation ended in an error (RefreshStep in pulumi/pkg/resource/deploy), and with it
+        // "#initerror" in components/hardened.ts; that a resource is to be made anew it keeps.
+        await replaceNext(stack.name, incomplete(resourcesOf(await stack.exportStack())), places, variables);
         const { outputs } = await stack.up({
             refresh: true,
-            // The refresh forgets that a creation ended in an error (RefreshStep in pulumi/pkg/resource/deploy), and with it
-            // "#initerror" in components/hardened.ts.
-            replace: [...replace, ...incomplete(resourcesOf(await stack.exportStack()))],
             onEvent: progress.take,
             signal: ended,
             color: "never",
@@ -50,6 +50,18 @@ export async function update(
         );
     } finally {
         progress.stop();
+    }
+}
+
+/** Marks resources to be made anew by the next update, or by the one after it if that fails. */
+export async function replaceNext(
+    stackName: string,
+    urns: readonly string[],
+    places: Places,
+    variables: Record<string, string>,
+): Promise<void> {
+    if (urns.length > 0) {
+        await runCli(places, variables, ["state", "taint", "--yes", "--stack", stackName, ...urns]);
     }
 }
 

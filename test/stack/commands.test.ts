@@ -116,7 +116,7 @@ describe("npm start refuses in words, before it changes anything", () => {
             const { code, output } = await checkout.run("start", ["--stack", stack]);
             expect(code).toBe(1);
             expect(output).toContain(`mlflowPort: port ${port} on 127.0.0.1 is in use by another program`);
-            expect(output).toContain(`pulumi config set mlflowPort ${port + 1}`);
+            expect(output).toContain("pulumi config set mlflowPort <port>");
             expect(await identities(stack)).toEqual(before);
         } finally {
             server.close();

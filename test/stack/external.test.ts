@@ -160,6 +160,7 @@ describe("somebody else's S3 store", () => {
     beforeAll(async () => {
         minio = await outsideMinio(images.minio, "outside-password");
         await outsideUser(minio, "somebody", secretKey, "artifacts.outside", ["s3:ListBucket"]);
+        await checkout.pulumi(stack, "config", "rm", "minioConsoleAddress");
         await checkout.set(stack, {
             minioHost: gatewayName,
             minioPort: String(minio.port),
@@ -209,6 +210,7 @@ describe("both of somebody else's, by TLS, with an owner beside the server's rol
             outsideMinio(images.minio, "outside-password", tls),
         ]);
         await outsideUser(minio, "somebody", secretKey, "artifacts", ["s3:*"]);
+        await checkout.pulumi(stack, "config", "rm", "minioConsoleAddress");
         for (const [role, password, right] of [
             ["owner", ownerPassword, "createdb"],
             ["server", serverPassword, "nocreatedb"],

@@ -66,7 +66,7 @@ const rows = (): Row[] => [
     one(
         "mlflowPort",
         String(taken),
-        `port ${taken} on 127.0.0.1 is in use by another program: end it, or pulumi config set mlflowPort ${taken + 1}`,
+        `port ${taken} on 127.0.0.1 is in use by another program: end it, or pulumi config set mlflowPort <port>`,
     ),
     one("minioConsoleAddress", "9001", '"9001" is not an address with a port: set one such as :9001'),
     {
@@ -111,6 +111,9 @@ const rows = (): Row[] => [
             "minioAccessKey: is needed with minioHost: pulumi config set minioAccessKey",
             "minioSecretAccessKey: is needed with minioHost: pulumi config set --secret minioSecretAccessKey",
             "minioCaFile: there is no certificate to check without TLS: set minioStorageUseHttps true",
+            // Which this stack has set.
+            "minioConsoleAddress: is for the MinIO that runs here, and minioHost names another: pulumi config rm " +
+                "minioConsoleAddress",
             `minioHost: this stack's artifacts are ${own} and ${stays}: pulumi config rm minioHost, or ` +
                 `use another stack for other data (npm run delete-data -- ${stack} first, where nothing of it is needed)`,
         ],

@@ -9,7 +9,7 @@ import { withLogTails, secretsOf } from "../../../operations/logTail.ts";
 import { placesOf } from "../../../operations/places.ts";
 import { type Plan, choicesOf } from "../../../operations/platform.ts";
 import { summary } from "../../../operations/start.ts";
-import { changesInWords, update } from "../../../operations/update.ts";
+import { changesInWords, replaceNext, update } from "../../../operations/update.ts";
 import { UpdateProgress } from "../../../operations/updateProgress.ts";
 import { UserError } from "../../../operations/userError.ts";
 import { cliRoot } from "../../../operations/workspace.ts";
@@ -327,27 +327,39 @@ describe("an update", () => {
         const said: string[] = [];
         expect(await update(stack, places, {}, (line) => said.push(line))).toEqual({ changes: 2, outputs });
         expect(said).toEqual(["comparing what is there with what is wanted"]);
-        expect(asked).toEqual([expect.objectContaining({ refresh: true, color: "never", replace: [] })]);
+        expect(asked).toEqual([expect.objectContaining({ refresh: true, color: "never" })]);
     });
 
-    it("makes anew what it is told to", async () => {
-        const { stack, asked } = stackWith(() => undefined);
-        await update(stack, places, {}, () => undefined, [urn("a"), urn("b")]);
-        expect(asked.map(({ replace }) => replace)).toEqual([[urn("a"), urn("b")]]);
-    });
+    describe("marks what is to be made anew", () => {
+        let commands: Commands;
+        beforeEach(() => {
+            commands = new Commands();
+            commands.add(join(cliRoot(commands.places), "bin/pulumi"), { "state taint": "" });
+        });
+        afterEach(() => {
+            commands.remove();
+        });
+        const taint = (...names: string[]) => `state taint --yes --stack dev ${names.map(urn).join(" ")}`;
 
-    it("makes anew as well what was not made to the end", async () => {
-        const type = "docker:index/container:Container";
-        const { stack, asked } = stackWith(
-            () => undefined,
-            [
+        it("before it refreshes: what was not made to the end", async () => {
+            const type = "docker:index/container:Container";
+            const { stack, asked } = stackWith(() => {
+                expect(commands.calls()).toEqual([taint("unhealthy", "empty-seed")]);
+            }, [
                 { type, urn: urn("well") },
-                { type, urn: urn("not healthy"), initErrors: ["it did not become healthy"] },
-            ],
-        );
-        await update(stack, places, {}, () => undefined);
-        await update(stack, places, {}, () => undefined, [urn("a")]);
-        expect(asked.map(({ replace }) => replace)).toEqual([[urn("not healthy")], [urn("a"), urn("not healthy")]]);
+                { type, urn: urn("unhealthy"), initErrors: ["it did not become healthy"] },
+                { type, urn: urn("empty-seed"), initErrors: ["no files"] },
+            ]);
+            await update(stack, commands.places, commands.variables, () => undefined);
+            expect(asked).toHaveLength(1);
+        });
+
+        it("but asks for nothing where there is nothing", async () => {
+            await replaceNext("dev", [], commands.places, commands.variables);
+            expect(commands.calls()).toEqual([]);
+            await replaceNext("dev", [urn("a"), urn("b")], commands.places, commands.variables);
+            expect(commands.calls()).toEqual([taint("a", "b")]);
+        });
     });
 
     describe("that fails", () => {

@@ -72,7 +72,7 @@ describe("rotating", () => {
 
     let commands: Commands;
     let said: string[];
-    /** The replacements that each update was asked for. */
+    /** What had been called when each update ran. */
     let updates: unknown[];
     beforeEach(() => {
         commands = new Commands();
@@ -101,8 +101,10 @@ describe("rotating", () => {
         resource("docker:index/volume:Volume", "pg-password"),
     ];
     const pulumi = () => join(cliRoot(commands.places), "bin/pulumi");
-    const unprotected = (...names: string[]) =>
-        `state unprotect --yes --stack prod ${names.map((name) => urn(`x$${password}`, name)).join(" ")}`;
+    const marked = (...names: string[]) =>
+        ["unprotect", "taint"].map(
+            (mark) => `state ${mark} --yes --stack prod ${names.map((name) => urn(`x$${password}`, name)).join(" ")}`,
+        );
 
     /** Rotates keys of a stack with this configuration and state, whose update does that. */
     const rotate = (
@@ -123,8 +125,8 @@ describe("rotating", () => {
                     ),
                 ),
             exportStack: () => Promise.resolve({ version: 3, deployment: { resources } }),
-            up: ({ replace }: { replace: string[] }) => {
-                updates.push([commands.calls(), replace]);
+            up: () => {
+                updates.push(commands.calls());
                 up();
                 return Promise.resolve({ outputs: {} });
             },
@@ -157,11 +159,11 @@ describe("rotating", () => {
         ["MinIO's beside a database elsewhere", ["minioRootUser"], externalDatabase, ["minio-root-user"]],
         ["PostgreSQL's beside a store elsewhere", ["pgOwnerPassword"], externalStore, ["pg-owner-password"]],
     ])("makes %s anew: without protection for this one update", async (_words, some, configuration, names) => {
-        commands.add(pulumi(), { "state unprotect": "" });
+        commands.add(pulumi(), { "state unprotect": "", "state taint": "" });
         await rotate(some, configuration);
         const inOrder = generated.filter((name) => names.includes(name));
-        expect(commands.calls()).toEqual([unprotected(...inOrder)]);
-        expect(updates).toEqual([[commands.calls(), inOrder.map((name) => urn(`x$${password}`, name))]]);
+        expect(updates).toEqual([marked(...inOrder)]);
+        expect(commands.calls()).toEqual(marked(...inOrder));
         expect(steps).toEqual([
             "open prod",
             "comparing what is there with what is wanted",
@@ -250,6 +252,7 @@ describe("rotating", () => {
     it("does not say that it is done where the update failed", async () => {
         commands.add(pulumi(), {
             "state unprotect": "",
+            "state taint": "",
             "stack export": JSON.stringify({ version: 3, deployment: {} }),
         });
         commands.add("docker", { "ps ": "" });
