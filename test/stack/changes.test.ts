@@ -294,7 +294,10 @@ describe("a change that would part the stack from its data is refused, before an
                 stays("pulumi config set mlflowBucketName mlflow"),
         ],
     ])("%s", async (key, values, problem) => {
-        const was = { objects: await identities(stack), state: resourcesOf(await checkout.state(stack, true)) };
+        // What a run of the program has read is no resource of its own.
+        const made = async () =>
+            resourcesOf(await checkout.state(stack, true)).filter(({ type }) => !type.endsWith(":StackReference"));
+        const was = { objects: await identities(stack), state: await made() };
         await checkout.configured(stack, values, async () => {
             // By up as well where it is the whole database; and once more, for a failed update has to remember.
             const ups = key === "pgHost" ? [["up", "--yes", "--skip-preview"], ["preview"]] : [];
@@ -305,7 +308,7 @@ describe("a change that would part the stack from its data is refused, before an
             }
         });
         expect(await identities(stack)).toEqual(was.objects);
-        expect(resourcesOf(await checkout.state(stack, true))).toEqual(was.state);
+        expect(await made()).toEqual(was.state);
     });
 
     afterAll(async () => {
