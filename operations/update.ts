@@ -39,6 +39,9 @@ export async function update(
             color: "never",
         });
         stopIfInterrupted();
+        for (const warning of progress.warnings) {
+            console.warn(`Warning: ${warning}`);
+        }
         return { changes: progress.changes, outputs };
     } catch (error) {
         stopIfInterrupted();

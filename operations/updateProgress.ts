@@ -37,6 +37,8 @@ function plain(text: string): string {
 export class UpdateProgress {
     /** Error messages, in order, without repetition. */
     public readonly errors: string[] = [];
+    /** The program's warnings, likewise. */
+    public readonly warnings: string[] = [];
     /** Names of the resources that failed. */
     public readonly failed: string[] = [];
     private readonly running = new Map<string, { what: string; during: string; after: string; since: number }>();
@@ -85,10 +87,11 @@ export class UpdateProgress {
             this.failed.push(nameOf(failure.urn));
         }
         const message = event.diagnosticEvent;
-        if (message?.severity === "error") {
+        const texts = { error: this.errors, warning: this.warnings }[message?.severity as string];
+        if (message !== undefined && texts !== undefined) {
             const text = plain(message.message);
-            if (text !== "" && text !== "update failed" && !this.errors.includes(text)) {
-                this.errors.push(text);
+            if (text !== "" && text !== "update failed" && !texts.includes(text)) {
+                texts.push(text);
             }
         }
     };

@@ -330,6 +330,23 @@ describe("an update", () => {
         expect(asked).toEqual([expect.objectContaining({ refresh: true, color: "never" })]);
     });
 
+    it("shows each of the program's warnings once", async () => {
+        const shown = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+        const diagnostic = (severity: string, message: string) =>
+            ({ diagnosticEvent: { severity, message } }) as unknown as EngineEvent;
+        const { stack } = stackWith(({ onEvent }) => {
+            onEvent(diagnostic("warning", "<{%fg 3%}>rights are not split<{%reset%}>\n"));
+            onEvent(diagnostic("warning", "rights are not split"));
+            onEvent(diagnostic("info", "nothing of note"));
+        });
+        try {
+            await update(stack, places, {}, () => undefined);
+            expect(shown.mock.calls).toEqual([["Warning: rights are not split"]]);
+        } finally {
+            shown.mockRestore();
+        }
+    });
+
     describe("marks what is to be made anew", () => {
         let commands: Commands;
         beforeEach(() => {
