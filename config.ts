@@ -4,7 +4,7 @@
  * `pulumi config set <key> <value>` sets a key of this project's own namespace. `readConfiguration` reports every
  * problem of a stack's configuration in one error, before anything is registered.
  */
-import { X509Certificate } from "node:crypto";
+import { X509Certificate, createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isIP, isIPv4 } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
@@ -166,6 +166,43 @@ function certificates(key: Described<string>): Key<string> & { default: undefine
     };
 }
 
+/** A key that holds a private key in PEM form. Its value is the same as PKCS #8. */
+function privateKey(key: Described<string>): Key<string> & { default: undefined } {
+    return {
+        ...key,
+        type: "text",
+        secret: true,
+        range: "PEM, without a passphrase",
+        default: undefined,
+        parse: (text) => {
+            try {
+                return createPrivateKey(text).export({ type: "pkcs8", format: "pem" }).toString();
+            } catch (error) {
+                throw new Error(
+                    "is not a private key in PEM form without a passphrase: pulumi config set --secret tlsPrivateKey < key.pem",
+                    { cause: error },
+                );
+            }
+        },
+    };
+}
+
+/** A key whose value is one of a few words. */
+function oneOf<D extends string>(
+    doc: string,
+    values: readonly string[],
+    defaultValue: D,
+): Key<string> & { default: D } {
+    return text(
+        {
+            doc,
+            range: values.join(", "),
+            check: (value) => (values.includes(value) ? undefined : `"${value}" is not one of ${values.join(", ")}`),
+        },
+        defaultValue,
+    );
+}
+
 const port = { min: 1, max: 65535, unit: "TCP port" };
 const memory = { max: 1048576, unit: "MiB" };
 const waitSeconds = { min: 10, max: longestWait, unit: "seconds" };
@@ -214,7 +251,47 @@ const takenPostgresNames = [
     "template1",
     "mlflow_platform_owner",
     "mlflow_platform_server",
+    "mlflow_platform_auth",
 ];
+
+/** Whether it is a name that DNS and a URL can have. */
+function isHostName(name: string): boolean {
+    return (
+        name.length <= 253 &&
+        name.split(".").every((label) => label.length <= 63 && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i.test(label)) &&
+        // A resolver takes 0x7f000001 and its like for an address, and a URL has no room for what is no name.
+        URL.canParse(`http://${name}`) &&
+        new URL(`http://${name}`).hostname === name.toLowerCase()
+    );
+}
+
+// Names that the services have on the stack's network; a gateway that took one would stand in for it.
+const takenHosts = ["postgres", "minio", "s3", "mlflow", "gateway", "host.docker.internal"];
+
+/** The defect of the name or address by which clients call the platform, or undefined. */
+export function publicHostDefect(name: string): string | undefined {
+    if (takenHosts.includes(name)) {
+        return `"${name}" has a meaning of its own on the stack's network: set the name that clients use, such as mlflow.example.com`;
+    }
+    return isHostName(name) && name === name.toLowerCase() && name !== "0.0.0.0"
+        ? undefined
+        : `"${name}" is not a host's name in lower case or an IPv4 address: set one such as mlflow.example.com, without scheme ` +
+              "and port";
+}
+
+// MLflow decodes credentials as ASCII on some of its routes (mlflow/server/auth, _authenticate_fastapi_request).
+/** The defect of a name that people log in with, or undefined: HTTP's basic scheme ends it at the first colon. */
+export function usernameDefect(name: string): string | undefined {
+    return name.length > 255 || !/^[!-9;-~]([ -9;-~]*[!-9;-~])?$/.test(name)
+        ? `"${name}" is not of 1 to 255 ASCII characters without a colon: set another name`
+        : undefined;
+}
+
+function adminPasswordDefect(password: string): string | undefined {
+    return /^[ -~]*$/.test(password)
+        ? atLeast(12, "MLflow")(password)
+        : "contains other characters than those of ASCII, which MLflow does not read everywhere: set another one";
+}
 
 /** The defect of a host's name as containers of the stack would use it, or undefined. `portKey` sets the port beside it. */
 export function hostDefect(name: string, portKey: string): string | undefined {
@@ -224,14 +301,7 @@ export function hostDefect(name: string, portKey: string): string | undefined {
     if (isIP(name) === 6) {
         return `"${name}" is an IPv6 address: set a name that stands for it`;
     }
-    const labels = name.split(".");
-    const isName =
-        name.length <= 253 &&
-        labels.every((label) => label.length <= 63 && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i.test(label)) &&
-        // A resolver takes 0x7f000001 and its like for an address, and a URL has no room for what is no name.
-        URL.canParse(`http://${name}`) &&
-        new URL(`http://${name}`).hostname === name.toLowerCase();
-    return isName
+    return isHostName(name)
         ? undefined
         : `"${name}" is not a host's name or address: set one such as db.example.com, without a scheme; the port is ${portKey}`;
 }
@@ -248,9 +318,9 @@ export function imageReferenceDefect(reference: string): string | undefined {
         : `"${reference}" is not an image reference: set one such as registry.example.com/mlflow:3.17.2`;
 }
 
-function atLeast(length: number): (value: string) => string | undefined {
+function atLeast(length: number, who = "MinIO"): (value: string) => string | undefined {
     return (value) =>
-        value.length < length ? `has ${value.length} characters: MinIO needs at least ${length}` : undefined;
+        value.length < length ? `has ${value.length} characters: ${who} needs at least ${length}` : undefined;
 }
 
 // MinIO's limits for keys of users other than root (minio, internal/auth/credentials.go); other stores have others.
@@ -288,6 +358,9 @@ const image = (what: string, directory: string) =>
 
 /** Name of the owner's role in a PostgreSQL that runs here. */
 export const defaultOwner = "mlflow_owner";
+
+/** Name of the role of the users' tables in a PostgreSQL that runs here. */
+export const defaultAuthUser = "mlflow_auth";
 
 /** The schema. Keys that take over a variable of the Compose file come first, in that file's order. */
 export const keys = {
@@ -397,23 +470,113 @@ export const keys = {
         check: atLeast(8),
     }),
     minioStorageUseHttps: boolean(
-        "S3 by TLS. With minioHost: https to that store. For the MinIO that runs here only false in this version: it is " +
-            "published on loopback without TLS.",
+        "S3 by TLS. With minioHost: https to that store. For the MinIO that runs here: it serves S3 and its console by TLS, with a " +
+            "certificate of the stack's own authority (output caCertificate), also between MLflow and MinIO.",
         "false",
         "MINIO_STORAGE_USE_HTTPS",
     ),
 
     bindAddress: text(
         {
-            range: "a loopback address",
-            doc: "Address of the engine's host on which ports are published.",
+            range: "IPv4 address",
+            doc:
+                "Address of the engine's host on which ports are published; 0.0.0.0 is every one. Other than loopback only with " +
+                "login (mlflowAuth) and TLS (publicHost).",
             check: (address) =>
-                isIPv4(address) && address.startsWith("127.")
+                isIPv4(address)
                     ? undefined
-                    : `"${address}" is not a loopback address, and without login and TLS everybody who reaches it could ` +
-                      `read and delete everything: set 127.0.0.1, and reach it from elsewhere by an SSH tunnel`,
+                    : `"${address}" is not an IPv4 address: set one such as 127.0.0.1 or 0.0.0.0`,
         },
         "127.0.0.1",
+    ),
+    allowInsecureExposure: boolean(
+        "Lets bindAddress be other than loopback without login or TLS: whoever reaches it may read, change and delete everything.",
+        "false",
+    ),
+    mlflowAuth: boolean(
+        "Login: MLflow's own users and permissions. Without it whoever reaches the server may do everything.",
+        "true",
+    ),
+    adminUsername: text(
+        {
+            range: "ASCII without a colon",
+            doc: "Name of MLflow's administrator, with mlflowAuth.",
+            check: usernameDefect,
+        },
+        "admin",
+    ),
+    adminPassword: secret({
+        unset: generated,
+        range: "at least 12 ASCII characters",
+        doc: "Password of adminUsername. Another one takes effect with the next update.",
+        check: adminPasswordDefect,
+    }),
+    defaultPermission: oneOf(
+        "What a user may do with what nobody has given him rights to, with mlflowAuth.",
+        ["NO_PERMISSIONS", "READ", "USE", "EDIT", "MANAGE"],
+        "NO_PERMISSIONS",
+    ),
+    publicHost: text({
+        unset: "no gateway: MLflow and MinIO are published themselves, without TLS",
+        range: "host name or IPv4 address",
+        doc:
+            "Name by which clients call the platform. A gateway then publishes MLflow, S3 and MinIO's console under it by TLS, on the " +
+            "same ports, and they are not published themselves.",
+        check: publicHostDefect,
+    }),
+    tlsCertificateFile: certificates({
+        unset: "signed by the stack's own authority (output caCertificate)",
+        doc: "Certificate of publicHost, followed by those between it and its authority. Goes together with tlsPrivateKey.",
+    }),
+    tlsPrivateKey: privateKey({
+        unset: "made with the certificate",
+        doc: "Private key of tlsCertificateFile (pulumi config set --secret tlsPrivateKey < key.pem).",
+    }),
+    tlsEmail: text({
+        unset: "no ACME",
+        range: "e-mail address",
+        doc:
+            "Gets the certificate of publicHost by ACME (Let's Encrypt), with this address for the account. The authority asks at port 443 " +
+            "(mlflowPort 443) or 80 (gatewayHttpPort 80).",
+        check: (address) =>
+            /^[^@\s]+@[^@\s]+$/.test(address)
+                ? undefined
+                : `"${address}" is not an e-mail address: set one such as it@example.com`,
+    }),
+    tlsAcmeDirectory: text({
+        unset: "Let's Encrypt",
+        range: "https URL",
+        doc: "Directory of another ACME authority, with tlsEmail.",
+        check: (url) =>
+            URL.canParse(url) && url.startsWith("https://")
+                ? undefined
+                : `"${url}" is not a URL with https: set the directory of the ACME authority`,
+    }),
+    tlsAcmeCaFile: certificates({
+        unset: "public authorities",
+        doc: "Authorities that the certificate of the server at tlsAcmeDirectory is checked against.",
+    }),
+    gatewayHttpPort: integer({
+        ...port,
+        unset: "no such port; plain HTTP to mlflowPort is redirected anyhow",
+        doc: "Published port that redirects plain HTTP to https, with publicHost; 80, usually.",
+    }),
+    artifactTransfer: oneOf(
+        "How clients move artifacts. proxied: through the tracking server, which any client can. presigned: current clients move them " +
+            "straight to and from the S3 store, by URLs that the server signs for the address that they reach it at.",
+        ["proxied", "presigned"],
+        "proxied",
+    ),
+    artifactTempSize: integer(
+        {
+            min: 64,
+            max: 1048576,
+            unit: "MiB",
+            doc:
+                "Disk space for artifacts on their way through the tracking server. Each is a file there while it lasts: set the largest " +
+                "artifact times how many are moved at a time.",
+        },
+        "10240",
     ),
     pgOwnerUser: text({
         unset: "mlflow_owner; with pgHost it is pgUser",
@@ -421,6 +584,12 @@ export const keys = {
         check: postgresNameDefect,
     }),
     pgOwnerPassword: secret({ unset: generated, doc: "Password of pgOwnerUser. With pgHost the two go together." }),
+    pgAuthUser: text({
+        unset: "mlflow_auth; with pgHost it is pgUser",
+        doc: "PostgreSQL role that reads and writes the tables of MLflow's users, and nothing else.",
+        check: postgresNameDefect,
+    }),
+    pgAuthPassword: secret({ unset: generated, doc: "Password of pgAuthUser. With pgHost the two go together." }),
     pgSslMode: text({
         unset: "prefer, with pgHost",
         range: sslModes.join(", "),
@@ -465,6 +634,7 @@ export const keys = {
     mlflowImage: image("the tracking server", "images/mlflow"),
     minioImage: image("MinIO", "images/minio"),
     postgresImage: image("PostgreSQL", "images/postgres"),
+    gatewayImage: image("the gateway", "images/gateway"),
     baseImage: text({
         unset: "Debian's official image, pinned by digest in the Dockerfiles",
         doc:
@@ -492,6 +662,15 @@ export const keys = {
     ),
     pgCpus: cpus("CPU limit of PostgreSQL.", "1"),
     pgWaitSeconds: integer({ ...waitSeconds, doc: "How long an update waits for PostgreSQL to be healthy." }, "300"),
+    gatewayMemory: integer({ ...memory, min: 64, doc: "Memory limit of the gateway; no swap." }, "256"),
+    gatewayCpus: cpus("CPU limit of the gateway.", "1"),
+    gatewayWaitSeconds: integer(
+        {
+            ...waitSeconds,
+            doc: "How long an update waits for the gateway to be healthy, certificate by ACME included.",
+        },
+        "300",
+    ),
 } satisfies Record<string, Key<unknown>>;
 
 /** The keys whose value is generated where it is unset. */
@@ -558,7 +737,7 @@ export function parseConfiguration(raw: RawConfiguration): { value: Configuratio
 function databaseProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) => boolean): string[] {
     const problems: string[] = [];
     if (!isSet("pgHost")) {
-        for (const name of ["pgUser", "pgDatabase", "pgOwnerUser"] as const) {
+        for (const name of ["pgUser", "pgDatabase", "pgOwnerUser", "pgAuthUser"] as const) {
             const value = c[name];
             if (value !== undefined && takenPostgresNames.includes(value)) {
                 problems.push(`${name}: "${value}" is taken by PostgreSQL or this platform: set another name`);
@@ -568,6 +747,13 @@ function databaseProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) =
         if (c.pgUser !== undefined && c.pgUser === owner) {
             problems.push(
                 `pgOwnerUser: "${owner}" is also pgUser, which must not own the tables: set two different names`,
+            );
+        }
+        const authUser = isSet("pgAuthUser") ? c.pgAuthUser : defaultAuthUser;
+        const same = authUser === c.pgUser ? "pgUser" : authUser === owner ? "pgOwnerUser" : undefined;
+        if (authUser !== undefined && same !== undefined) {
+            problems.push(
+                `pgAuthUser: "${authUser}" is also ${same}, which must not reach the users' tables: set another name`,
             );
         }
         for (const name of (["pgSslMode", "pgCaFile"] as const).filter(isSet)) {
@@ -593,6 +779,21 @@ function databaseProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) =
                 "pgOwnerPassword and pgUser does both",
         );
     }
+    for (const [set, missing, secretFlag] of [
+        ["pgAuthUser", "pgAuthPassword", "--secret "],
+        ["pgAuthPassword", "pgAuthUser", ""],
+    ] as const) {
+        if (isSet(set) && !isSet(missing)) {
+            problems.push(`${missing}: is needed with pgHost and ${set}: pulumi config set ${secretFlag}${missing}`);
+        }
+    }
+    const owner = c.pgOwnerUser ?? c.pgUser;
+    if (c.pgAuthUser !== undefined && [c.pgUser, owner].includes(c.pgAuthUser)) {
+        problems.push(
+            `pgAuthUser: "${c.pgAuthUser}" is also ${c.pgAuthUser === c.pgUser ? "pgUser" : "pgOwnerUser"}: set another name, or remove ` +
+                "pgAuthUser and pgAuthPassword and pgUser does both",
+        );
+    }
     const mode = isSet("pgSslMode") ? c.pgSslMode : "prefer";
     if (mode === "verify-ca" && !isSet("pgCaFile")) {
         problems.push(
@@ -613,13 +814,14 @@ function unusedProblems(
     host: "pgHost" | "minioHost",
 ): string[] {
     return names
-        .filter((name) => {
-            const key: Key<unknown> = keys[name];
-            // Every stack has the defaults, whether it has set them or not.
-            const unset = key.default === undefined ? undefined : key.parse(key.default);
-            return c[name] !== undefined && c[name] !== unset;
-        })
+        .filter((name) => differs(c, name))
         .map((name) => `${name}: is for ${what} that runs here, and ${host} names another: pulumi config rm ${name}`);
+}
+
+/** Whether a key has another value than where it is unset. Every stack has the defaults, whether it has set them or not. */
+function differs(c: Partial<Configuration>, name: keyof Keys): boolean {
+    const key: Key<unknown> = keys[name];
+    return c[name] !== undefined && c[name] !== (key.default === undefined ? undefined : key.parse(key.default));
 }
 
 /** Problems of a store that runs here, or of one that somebody else runs. */
@@ -635,12 +837,6 @@ function storeProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) => b
             if (found !== undefined) {
                 problems.push(`${name}: ${found}`);
             }
-        }
-        if (c.minioStorageUseHttps === true) {
-            problems.push(
-                "minioStorageUseHttps: TLS for the store that runs here is not supported in this version: set false; it is " +
-                    "published on loopback only",
-            );
         }
         if (isSet("minioCaFile")) {
             problems.push(
@@ -679,9 +875,123 @@ function storeProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) => b
     return [...problems, ...unusedProblems(c, ours, "the MinIO", "minioHost")];
 }
 
+/** Whether an address is reached from this host alone. */
+export function isLoopback(address: string): boolean {
+    return address.startsWith("127.");
+}
+
+/** Problems of the way in: what is published to whom, and the gateway with its certificate. */
+function accessProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) => boolean): string[] {
+    const problems: string[] = [];
+    const { bindAddress } = c;
+    if (bindAddress !== undefined && !isLoopback(bindAddress) && c.allowInsecureExposure === false) {
+        const missing = [
+            ...(c.mlflowAuth === false ? ["login (mlflowAuth true)"] : []),
+            ...(isSet("publicHost") ? [] : ["TLS (publicHost)"]),
+        ];
+        if (missing.length > 0) {
+            problems.push(
+                `bindAddress: ${bindAddress} lets other machines in, and everybody who reaches it could read or take over what is ` +
+                    `here: set ${missing.join(" and ")}, or 127.0.0.1 and reach it by an SSH tunnel; allowInsecureExposure true ` +
+                    "lets it be so all the same",
+            );
+        }
+    }
+    if (!isSet("publicHost")) {
+        const gatewayOnly = [
+            "tlsCertificateFile",
+            "tlsPrivateKey",
+            "tlsEmail",
+            "tlsAcmeDirectory",
+            "tlsAcmeCaFile",
+            "gatewayHttpPort",
+            "gatewayImage",
+            "gatewayMemory",
+            "gatewayCpus",
+        ] as const;
+        return [
+            ...problems,
+            ...gatewayOnly
+                .filter((name) => differs(c, name))
+                .map(
+                    (name) =>
+                        `${name}: is for the gateway, which runs with publicHost: set that, or pulumi config rm ${name}`,
+                ),
+        ];
+    }
+    for (const key of ["pgHost", "minioHost"] as const) {
+        if (c.publicHost !== undefined && c[key]?.toLowerCase() === c.publicHost) {
+            problems.push(
+                `publicHost: "${c.publicHost}" is also ${key}, and on the stack's network it is the gateway: set two different names`,
+            );
+        }
+    }
+    for (const [set, missing, command] of [
+        ["tlsCertificateFile", "tlsPrivateKey", "pulumi config set --secret tlsPrivateKey < key.pem"],
+        ["tlsPrivateKey", "tlsCertificateFile", "set the path of its certificate"],
+        ["tlsAcmeDirectory", "tlsEmail", "set the account's address"],
+        ["tlsAcmeCaFile", "tlsAcmeDirectory", "set the ACME authority's directory"],
+    ] as const) {
+        if (isSet(set) && !isSet(missing)) {
+            problems.push(`${missing}: is needed with ${set}: ${command}`);
+        }
+    }
+    if (isSet("tlsEmail")) {
+        if (isSet("tlsCertificateFile")) {
+            problems.push(
+                "tlsEmail: stands beside tlsCertificateFile, and there is one certificate: remove one of them",
+            );
+        }
+        if (c.publicHost !== undefined && (isIPv4(c.publicHost) || !c.publicHost.includes("."))) {
+            problems.push(
+                `tlsEmail: no authority signs for "${c.publicHost}" by ACME: set publicHost to a name that it can look up, or pulumi ` +
+                    "config rm tlsEmail",
+            );
+        }
+        const httpPort = isSet("gatewayHttpPort") ? c.gatewayHttpPort : 0;
+        if (c.mlflowPort !== undefined && c.mlflowPort !== 443 && httpPort !== undefined && httpPort !== 80) {
+            problems.push(
+                "tlsEmail: the authority asks at port 443 or 80, and neither is published: set mlflowPort 443 or gatewayHttpPort 80",
+            );
+        }
+    }
+    return [...problems, ...givenCertificateProblems(c)];
+}
+
+/** Problems of a given certificate: whether it is the key's, is for this name, and is good today. */
+function givenCertificateProblems({ tlsCertificateFile, tlsPrivateKey, publicHost }: Partial<Configuration>): string[] {
+    if (tlsCertificateFile === undefined) {
+        return [];
+    }
+    const certificate = new X509Certificate(tlsCertificateFile);
+    const found = isIPv4(publicHost ?? "")
+        ? certificate.checkIP(publicHost ?? "")
+        : // Clients no longer look at the subject.
+          certificate.checkHost(publicHost ?? "", { subject: "never" });
+    return [
+        ...(tlsPrivateKey !== undefined && !certificate.checkPrivateKey(createPrivateKey(tlsPrivateKey))
+            ? [
+                  "tlsPrivateKey: is not that of the first certificate in tlsCertificateFile: set the two that belong together",
+              ]
+            : []),
+        ...(publicHost !== undefined && found === undefined
+            ? [
+                  `tlsCertificateFile: is not for "${publicHost}" but for ${certificate.subjectAltName ?? "no name"}: set publicHost to ` +
+                      "one of these, or another certificate",
+              ]
+            : []),
+        ...(new Date(certificate.validTo) < new Date()
+            ? [`tlsCertificateFile: has not been valid since ${certificate.validTo}: set a new one`]
+            : []),
+        ...(new Date(certificate.validFrom) > new Date()
+            ? [`tlsCertificateFile: is not valid before ${certificate.validFrom}: set one that is`]
+            : []),
+    ];
+}
+
 /** Problems between keys. A key that has a problem of its own is absent from `c`. */
 function combinationProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) => boolean): string[] {
-    const problems = [...databaseProblems(c, isSet), ...storeProblems(c, isSet)];
+    const problems = [...databaseProblems(c, isSet), ...storeProblems(c, isSet), ...accessProblems(c, isSet)];
     if (c.egress === false) {
         problems.push(
             "egress: false is not supported in this version: a network that lets nothing out cannot publish the tracking " +
@@ -729,6 +1039,7 @@ export function publishedPorts(
     const ours = !otherStore;
     return {
         ...(c.mlflowPort === undefined ? {} : { mlflowPort: c.mlflowPort }),
+        ...(c.gatewayHttpPort === undefined ? {} : { gatewayHttpPort: c.gatewayHttpPort }),
         ...(ours && c.minioPort !== undefined ? { minioPort: c.minioPort } : {}),
         ...(ours && c.minioConsoleAddress !== undefined ? { minioConsoleAddress: portOf(c.minioConsoleAddress) } : {}),
     };

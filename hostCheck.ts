@@ -2,11 +2,12 @@
 import { execFile } from "node:child_process";
 import { type Stats, existsSync, readFileSync, statSync } from "node:fs";
 import { type Server, createServer } from "node:net";
+import { networkInterfaces } from "node:os";
 import { promisify } from "node:util";
 import { projectLabel, stackLabel } from "./components/labels.ts";
 import { owner as minioOwner } from "./components/minio.ts";
 import { shellWord } from "./components/shell.ts";
-import { type Configuration, publishedPorts } from "./config.ts";
+import { type Configuration, isLoopback, publishedPorts } from "./config.ts";
 
 /** The stack that asks, and the engine it runs on. */
 export interface Asker {
@@ -103,7 +104,9 @@ async function portProblems(c: Partial<Configuration>, otherStore: boolean, aske
     const problems: string[] = [];
     for (const [key, port] of Object.entries(publishedPorts(c, otherStore))) {
         const holder = published.find(
-            (publication) => publication.port === port && [bindAddress, "", "0.0.0.0"].includes(publication.address),
+            (publication) =>
+                publication.port === port &&
+                (bindAddress === "0.0.0.0" || [bindAddress, "", "0.0.0.0"].includes(publication.address)),
         );
         if (holder === undefined ? await isTaken(port, bindAddress) : !holder.own) {
             const by = holder === undefined ? "another program" : `container ${holder.container}`;
@@ -114,6 +117,17 @@ async function portProblems(c: Partial<Configuration>, otherStore: boolean, aske
         }
     }
     return problems;
+}
+
+/** The defect of an address that this host does not have, where nothing could be published on it. */
+function addressDefect(address: string): string | undefined {
+    const own = Object.values(networkInterfaces())
+        .flatMap((entries) => entries ?? [])
+        .filter(({ family }) => family === "IPv4")
+        .map(({ address: found }) => found);
+    return isLoopback(address) || address === "0.0.0.0" || own.includes(address)
+        ? undefined
+        : `this host has no address ${address}: set one of ${[...new Set(own)].join(", ")}, or 0.0.0.0 for every one`;
 }
 
 function mayWrite({ uid, gid }: { uid: number; gid: number }, directory: Stats): boolean {
@@ -162,15 +176,16 @@ export async function hostProblems(
     asker: Asker,
     otherStore = c.minioHost !== undefined,
 ): Promise<string[]> {
-    const { minioVolumePath: path, minioVolumeName: volume } = c;
+    const { bindAddress, minioVolumePath: path, minioVolumeName: volume } = c;
     const volumes = volume === undefined ? [] : await volumeProblems(volume, asker);
     if (!isLocal(asker.engine)) {
         return volumes;
     }
+    const missing = bindAddress === undefined || process.platform !== "linux" ? undefined : addressDefect(bindAddress);
     // Docker Desktop maps owners by itself.
     const defect = path === undefined || process.platform !== "linux" ? undefined : directoryDefect(path);
     return [
-        ...(await portProblems(c, otherStore, asker)),
+        ...(missing === undefined ? await portProblems(c, otherStore, asker) : [`bindAddress: ${missing}`]),
         ...(defect === undefined ? [] : [`minioVolumePath: ${defect}`]),
         ...volumes,
     ];

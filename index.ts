@@ -1,22 +1,30 @@
 /** The platform, from top to bottom: what everything is made of, database, artifact store, tracking server, outputs. */
 import * as pulumi from "@pulumi/pulumi";
+import { addressesOf } from "./components/addresses.ts";
 import { writeBuildSecrets } from "./components/buildSecrets.ts";
+import { CertificateAuthority } from "./components/certificateAuthority.ts";
+import { clientEnvironment } from "./components/clientEnvironment.ts";
 import { ExternalPostgres } from "./components/externalPostgres.ts";
 import { ExternalS3 } from "./components/externalS3.ts";
+import { Gateway, type GatewayCertificate } from "./components/gateway.ts";
 import { GeneratedSecret } from "./components/generatedSecret.ts";
 import { Image, builds } from "./components/image.ts";
-import { Minio } from "./components/minio.ts";
+import { Minio, networkNames } from "./components/minio.ts";
 import { Mlflow } from "./components/mlflow.ts";
 import { Network } from "./components/network.ts";
 import { Origin, currentMaker } from "./components/origin.ts";
 import { Postgres } from "./components/postgres.ts";
+import { ServerCertificate } from "./components/serverCertificate.ts";
 import { Volume } from "./components/volume.ts";
-import { defaultOwner, portOf, readConfiguration } from "./config.ts";
+import { defaultAuthUser, defaultOwner, portOf, readConfiguration } from "./config.ts";
 import { readLastUpdate, recordJobs, recordPlaces } from "./lastUpdate.ts";
 
 const last = await readLastUpdate();
 const config = await readConfiguration(last);
-const { bindAddress, pgHost, minioHost } = config;
+const { bindAddress, pgHost, minioHost, publicHost } = config;
+const consolePort = portOf(config.minioConsoleAddress);
+const storeTls = minioHost === undefined && config.minioStorageUseHttps;
+const addresses = addressesOf({ ...config, consolePort, storeTls });
 const lastRecords = last.jobs;
 writeBuildSecrets(process.cwd(), process.env);
 
@@ -39,6 +47,10 @@ const accessKey = {
 };
 const ownerPassword = secret("pg-owner-password", config.pgOwnerPassword);
 const serverLogin = { user: config.pgUser, password: secret("pg-password", config.pgPassword) };
+const authPassword = secret("pg-auth-password", config.pgAuthPassword);
+const adminUser = { name: config.adminUsername, password: secret("admin-password", config.adminPassword) };
+const flaskSecretKey = secret("mlflow-flask-secret-key", undefined);
+const authority = new CertificateAuthority("authority");
 
 const postgres =
     pgHost === undefined
@@ -52,6 +64,7 @@ const postgres =
               database: config.pgDatabase,
               ownerLogin: { user: config.pgOwnerUser ?? defaultOwner, password: ownerPassword },
               serverLogin,
+              authLogin: { user: config.pgAuthUser ?? defaultAuthUser, password: authPassword },
               memory: config.pgMemory,
               cpus: config.pgCpus,
               waitSeconds: config.pgWaitSeconds,
@@ -64,6 +77,8 @@ const postgres =
               ownerLogin:
                   config.pgOwnerUser === undefined ? undefined : { user: config.pgOwnerUser, password: ownerPassword },
               serverLogin,
+              authLogin:
+                  config.pgAuthUser === undefined ? undefined : { user: config.pgAuthUser, password: authPassword },
               tls: { mode: config.pgSslMode ?? "prefer", authorities: config.pgCaFile },
               waitSeconds: config.pgWaitSeconds,
           });
@@ -81,9 +96,21 @@ const s3 =
               accessKey,
               bucketName: config.mlflowBucketName,
               region: config.minioRegion,
-              bindAddress,
-              port: config.minioPort,
-              consolePort: portOf(config.minioConsoleAddress),
+              urls: addresses,
+              published:
+                  publicHost === undefined
+                      ? { address: bindAddress, s3: config.minioPort, console: consolePort }
+                      : undefined,
+              consolePort,
+              tls: storeTls
+                  ? {
+                        certificate: new ServerCertificate("minio-certificate", {
+                            authority,
+                            names: [...networkNames("minio"), ...addresses.hosts.filter((host) => !host.includes("*"))],
+                        }),
+                        authority: authority.certificate,
+                    }
+                  : undefined,
               memory: config.minioMemory,
               cpus: config.minioCpus,
               waitSeconds: config.minioWaitSeconds,
@@ -111,8 +138,23 @@ const mlflow = new Mlflow("mlflow", {
     database: postgres.database,
     store: s3.store,
     kekPassphrase: secret("mlflow-kek-passphrase", undefined),
-    bindAddress,
-    port: config.mlflowPort,
+    login: config.mlflowAuth
+        ? {
+              adminUsername: adminUser.name,
+              adminPassword: adminUser.password,
+              defaultPermission: config.defaultPermission,
+              flaskSecretKey,
+          }
+        : undefined,
+    transfer:
+        config.artifactTransfer === "presigned"
+            ? { kind: "presigned", publicEndpoint: minioHost === undefined ? addresses.s3 : s3.store.endpoint }
+            : { kind: "proxied" },
+    tempSize: config.artifactTempSize,
+    url: addresses.tracking,
+    hosts: addresses.hosts,
+    origins: addresses.origins,
+    published: publicHost === undefined ? { address: bindAddress, port: config.mlflowPort } : undefined,
     workers: config.mlflowWorkers,
     memory: config.mlflowMemory,
     cpus: config.mlflowCpus,
@@ -121,29 +163,94 @@ const mlflow = new Mlflow("mlflow", {
     labels,
 });
 
+const certificate: GatewayCertificate =
+    config.tlsCertificateFile !== undefined && config.tlsPrivateKey !== undefined
+        ? { kind: "given", certificate: config.tlsCertificateFile, privateKey: config.tlsPrivateKey }
+        : config.tlsEmail !== undefined
+          ? {
+                kind: "acme",
+                email: config.tlsEmail,
+                directory: config.tlsAcmeDirectory,
+                authorities: config.tlsAcmeCaFile,
+            }
+          : { kind: "internal", authority };
+const gatewayVolume = new Volume("gateway_data", { labels }).volumeName;
+const gateway =
+    publicHost === undefined
+        ? undefined
+        : new Gateway("gateway", {
+              image: new Image("gateway", { build: builds.gateway, reference: config.gatewayImage, baseImage })
+                  .reference,
+              seedImage,
+              networkId,
+              dataVolume: gatewayVolume,
+              publicHost,
+              otherHosts: addresses.hosts.filter((host) => host !== publicHost),
+              sites: [
+                  { name: "tracking", port: config.mlflowPort, upstream: mlflow.upstream },
+                  ...(s3.upstreams === undefined
+                      ? []
+                      : ([
+                            { name: "s3", port: config.minioPort, upstream: s3.upstreams.s3 },
+                            { name: "console", port: consolePort, upstream: s3.upstreams.console },
+                        ] as const)),
+              ],
+              behind: [mlflow.service, s3.service].filter((service) => service !== undefined),
+              httpPort: config.gatewayHttpPort,
+              certificate,
+              upstreamAuthorities: storeTls ? authority.certificate : undefined,
+              bindAddress,
+              memory: config.gatewayMemory,
+              cpus: config.gatewayCpus,
+              waitSeconds: config.gatewayWaitSeconds,
+              labels,
+          });
+
 // A failed update records its outputs, too, so that the next one knows which jobs failed: an output that depends on what
 // failed is left out instead of failing all of them.
 const known = <T>(output: pulumi.Output<T>) => pulumi.recover<T | undefined>(output, () => undefined);
 
-export const trackingUri = known(mlflow.trackingUri);
-export const minioEndpoint = known(s3.publishedEndpoint);
-export const minioConsoleUrl = s3.consoleUrl && known(s3.consoleUrl);
-export const bucketName = known(s3.bucketName);
-export const pgUri = known(postgres.uri);
-export const minioRootUser = minioHost === undefined ? root.id : undefined;
-export const minioRootPassword = minioHost === undefined ? root.secret : undefined;
-export const clientEnv = known(pulumi.secret({ MLFLOW_TRACKING_URI: mlflow.trackingUri }));
-export const modelServerUrls = {};
-/** How each job ended; the next update reads it. */
-export const jobs = recordJobs({ ...s3.jobRecords, ...mlflow.jobRecords }, last);
-/** Where the data is; the next update refuses to part the stack from it. */
-export const dataPlaces = recordPlaces(
-    config,
-    {
-        cluster: postgres.data ?? mlflow.migrated,
-        database: mlflow.migrated,
-        store: s3.data ?? s3.bucketName,
-        bucket: s3.bucketName,
-    },
-    last,
-);
+// An address is known when what answers there is healthy, the gateway included.
+const open = <T>(address: pulumi.Output<T>) => known(pulumi.all([address, gateway?.started]).apply(([url]) => url));
+const clientsNeedAuthority = publicHost === undefined ? storeTls : certificate.kind === "internal";
+
+/** The stack's outputs: those that this configuration has. */
+export default {
+    trackingUri: open(mlflow.trackingUri),
+    minioEndpoint: open(s3.publishedEndpoint),
+    ...(s3.consoleUrl === undefined
+        ? {}
+        : { minioConsoleUrl: open(s3.consoleUrl), minioRootUser: root.id, minioRootPassword: root.secret }),
+    ...(clientsNeedAuthority ? { caCertificate: authority.certificate } : {}),
+    ...(config.mlflowAuth ? { adminUsername: adminUser.name, adminPassword: adminUser.password } : {}),
+    bucketName: known(s3.bucketName),
+    pgUri: known(postgres.uri),
+    clientEnv: open(
+        pulumi.secret(
+            pulumi
+                .all([mlflow.trackingUri, clientsNeedAuthority ? authority.certificate : undefined])
+                .apply(([uri, pem]) =>
+                    clientEnvironment({
+                        trackingUri: uri,
+                        authority: pem,
+                        presigned: config.artifactTransfer === "presigned",
+                        storeAuthorities: config.minioCaFile,
+                    }),
+                ),
+        ),
+    ),
+    modelServerUrls: {},
+    /** How each job ended; the next update reads it. */
+    jobs: recordJobs({ ...s3.jobRecords, ...mlflow.jobRecords }, last),
+    /** Where the data is; the next update refuses to part the stack from it. */
+    dataPlaces: recordPlaces(
+        config,
+        {
+            cluster: postgres.data ?? mlflow.migrated,
+            database: mlflow.migrated,
+            store: s3.data ?? s3.bucketName,
+            bucket: s3.bucketName,
+        },
+        last,
+    ),
+};

@@ -21,7 +21,7 @@ export interface StoreAddress {
     /** Key that can use the bucket. */
     readonly accessKey: AccessKey;
     /** Authorities in PEM form that the endpoint's certificate is checked against. Defaults to those of the image. */
-    readonly authorities?: string | undefined;
+    readonly authorities?: pulumi.Input<string> | undefined;
 }
 
 /** What our own store and somebody else's have in common. */

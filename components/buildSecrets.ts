@@ -137,9 +137,14 @@ function writeIfChanged(path: string, content: string): void {
     renameSync(temporary, path);
 }
 
+/** This host's bundle of authorities, a company's own among them; undefined where it has none. */
+export function systemBundle(env: NodeJS.ProcessEnv): string | undefined {
+    return [env.SSL_CERT_FILE, ...bundles].find((path) => path !== undefined && existsSync(path));
+}
+
 /** Writes the files that `buildSecrets` names, from this host's settings. Returns the path of apt's sources. */
 export function writeBuildSecrets(project: string, env: NodeJS.ProcessEnv): { aptSources: string } {
-    const bundle = [env.SSL_CERT_FILE, ...bundles].find((path) => path !== undefined && existsSync(path));
+    const bundle = systemBundle(env);
     // Never empty: it stands in for the image's own bundle.
     const certificates = bundle === undefined ? rootCertificates.join("\n") : readFileSync(bundle, "utf8");
     writeIfChanged(join(project, files.ca), certificates);

@@ -28,6 +28,8 @@ export interface Database {
     readonly ownerLogin: Login;
     /** The role of the server; may be the owner's where nobody has split them. */
     readonly serverLogin: Login;
+    /** The role that reads and writes who may log in to MLflow; may be the server's where nobody has split them. */
+    readonly authLogin: Login;
     /** Defaults to none: the stack's own network. */
     readonly tls?: DatabaseTls | undefined;
     /** Seconds the migration makes the database and the server's rights in, where it may: those of somebody else's. */
@@ -60,6 +62,14 @@ export function backendStoreUri(address: Address): string {
     return `postgresql+psycopg2://${encodeURIComponent(user)}@${host}:${port}/${encodeURIComponent(database)}`;
 }
 
+/** The schema of the tables that say who may log in to MLflow and do what. */
+export const authSchema = "mlflow_auth";
+
+/** The same URI for these tables. */
+export function authStoreUri(address: Address): string {
+    return `${backendStoreUri(address)}?options=-csearch_path%3D${authSchema}`;
+}
+
 /** One line of a password file (PostgreSQL manual, "The Password File"): colons and backslashes are escaped. */
 export function pgpassLine(address: Address & { password: string }): string {
     const { host, port, database, user, password } = address;
@@ -87,7 +97,8 @@ export function databaseFiles(
     { host, port, tls }: Database,
     ...logins: readonly { readonly login: Login; readonly to: string }[]
 ): Record<string, pulumi.Input<string>> {
-    const lines = logins.map(({ login: { user, password }, to }) =>
+    const distinct = new Map(logins.map((entry) => [`${entry.login.user}\0${entry.to}`, entry]));
+    const lines = [...distinct.values()].map(({ login: { user, password }, to }) =>
         pulumi.output(password).apply((text) => pgpassLine({ host, port, database: to, user, password: text })),
     );
     return {

@@ -13,6 +13,8 @@ export interface ExternalPostgresArgs {
     ownerLogin?: Login | undefined;
     /** The role of the server. */
     serverLogin: Login;
+    /** The role of the tables of MLflow's users. Defaults to the server's. */
+    authLogin?: Login | undefined;
     /** How connections are encrypted. */
     tls: DatabaseTls;
     /** Seconds that the migration waits for it to answer. */
@@ -44,6 +46,7 @@ export class ExternalPostgres extends pulumi.ComponentResource {
             database,
             ownerLogin: args.ownerLogin ?? serverLogin,
             serverLogin,
+            authLogin: args.authLogin ?? serverLogin,
             tls,
             prepareSeconds: args.waitSeconds,
             ready: [],

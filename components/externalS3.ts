@@ -36,6 +36,10 @@ export interface ExternalS3Args {
 export class ExternalS3 extends pulumi.ComponentResource {
     /** Its data is not this stack's. */
     public readonly data = undefined;
+    /** No gateway stands before it. */
+    public readonly upstreams = undefined;
+    /** Nor does it run here. */
+    public readonly service = undefined;
     /** Nor is it known whether it has a console. */
     public readonly consoleUrl = undefined;
     /** Where it is, and the key for its bucket. */

@@ -22,6 +22,7 @@ export const builds = {
     seed: { context: "images/seed", version: "1", fromScratch: true },
     postgres: { context: "images/postgres", version: "17" },
     minio: { context: "images/minio", version: "2026-02-12" },
+    gateway: { context: "images/gateway", version: "2.11.9" },
     mlflow: { context: "images/mlflow", target: "server", version: "3.17.2" },
 } satisfies Record<string, Build>;
 

@@ -1,6 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { AccessKey, ArtifactStore } from "./artifactStore.ts";
+import type { KeyPairOutput } from "./certificateAuthority.ts";
 import { hardenedService } from "./hardened.ts";
 import { Job, type JobRecord } from "./job.ts";
 import type { Labels } from "./labels.ts";
@@ -11,6 +12,11 @@ export const owner = { uid: 1000, gid: 1000 };
 
 /** Port of the S3 API on the network. */
 const s3Port = 9000;
+
+/** The names that it answers to on the network: beside its own those of the Compose file's service and container. */
+export function networkNames(name: string): readonly string[] {
+    return [name, "s3", "mlflow_minio"];
+}
 
 /** Arguments of `Minio`. */
 export interface MinioArgs {
@@ -30,12 +36,14 @@ export interface MinioArgs {
     bucketName: string;
     /** S3 region name. */
     region: string;
-    /** Address on which the ports are published. */
-    bindAddress: string;
-    /** Published port of the S3 API. */
-    port: number;
-    /** Port of the console: on the network, and published. */
+    /** URLs of S3 and the console for clients outside the network. */
+    urls: { s3: string; console: string };
+    /** Where they are published; undefined where a gateway does that. */
+    published: { address: string; s3: number; console: number } | undefined;
+    /** Port of the console on the network. */
     consolePort: number;
+    /** Certificate to serve with, and the authority that signed it; undefined is plain HTTP. */
+    tls: { certificate: KeyPairOutput; authority: pulumi.Input<string> } | undefined;
     /** Memory limit in MiB. */
     memory: number;
     /** CPU limit. */
@@ -54,9 +62,13 @@ export class Minio extends pulumi.ComponentResource {
     public readonly data: pulumi.Output<string>;
     /** Where it is on the network, and the key for its bucket. */
     public readonly store: ArtifactStore;
-    /** S3 endpoint as published. */
+    /** The container of MinIO. */
+    public readonly service: pulumi.Resource;
+    /** URLs of S3 and the console on the network, for a gateway. */
+    public readonly upstreams: { readonly s3: string; readonly console: string };
+    /** S3 endpoint for clients, once MinIO is healthy. */
     public readonly publishedEndpoint: pulumi.Output<string>;
-    /** The console's URL. */
+    /** URL of the console for clients, likewise. */
     public readonly consoleUrl: pulumi.Output<string>;
     /** The bucket, once it is there and the access key can use it. */
     public readonly bucketName: pulumi.Output<string>;
@@ -65,11 +77,37 @@ export class Minio extends pulumi.ComponentResource {
 
     constructor(name: string, args: MinioArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mlflow-platform:index:Minio", name, {}, opts);
-        const { image, seedImage, labels, networkId, bindAddress, root, accessKey, bucketName, region, consolePort } =
-            args;
+        const {
+            image,
+            seedImage,
+            labels,
+            networkId,
+            root,
+            accessKey,
+            bucketName,
+            region,
+            consolePort,
+            published,
+            tls,
+        } = args;
         const secretFiles = new SecretFiles(
             `${name}-secrets`,
-            { seedImage, owner, labels, files: { root_user: root.id, root_password: root.secret } },
+            {
+                seedImage,
+                owner,
+                labels,
+                files: {
+                    root_user: root.id,
+                    root_password: root.secret,
+                    ...(tls === undefined
+                        ? {}
+                        : {
+                              tls_certificate: tls.certificate.certificate,
+                              tls_private_key: tls.certificate.privateKey,
+                              tls_ca: tls.authority,
+                          }),
+                },
+            },
             { parent: this },
         );
         const service = hardenedService({
@@ -79,14 +117,16 @@ export class Minio extends pulumi.ComponentResource {
             environment: { MINIO_CONSOLE_ADDRESS: `:${consolePort}`, MINIO_SITE_REGION: region },
             mounts: [{ source: args.data, path: "/data" }, secretFiles.mount],
             tmpfs: { "/tmp": "rw,noexec,nosuid,nodev,size=64m" },
-            // Beside its own name those of the Compose file: its service and its container.
-            network: { id: networkId, aliases: [name, "s3", "mlflow_minio"] },
+            network: { id: networkId, aliases: [...networkNames(name)] },
             memory: args.memory,
             cpus: args.cpus,
-            ports: [
-                { internal: s3Port, external: args.port, address: bindAddress },
-                { internal: consolePort, external: consolePort, address: bindAddress },
-            ],
+            ports:
+                published === undefined
+                    ? []
+                    : [
+                          { internal: s3Port, external: published.s3, address: published.address },
+                          { internal: consolePort, external: published.console, address: published.address },
+                      ],
             health: { command: ["/usr/local/bin/healthy"], interval: 5, timeout: 5 },
             waitSeconds: args.waitSeconds,
             stopSeconds: 30,
@@ -96,7 +136,8 @@ export class Minio extends pulumi.ComponentResource {
             ...secretFiles.consumerOptions,
             parent: this,
         });
-        const endpoint = `http://${name}:${s3Port}`;
+        const scheme = tls === undefined ? "http" : "https";
+        const endpoint = `${scheme}://${name}:${s3Port}`;
 
         const jobName = `${name}-provision`;
         const job = new Job(
@@ -116,6 +157,7 @@ export class Minio extends pulumi.ComponentResource {
                             root_password: root.secret,
                             access_key: accessKey.id,
                             secret_access_key: accessKey.secret,
+                            ...(tls === undefined ? {} : { s3_ca: tls.authority }),
                         },
                     },
                     { parent: this },
@@ -137,11 +179,20 @@ export class Minio extends pulumi.ComponentResource {
         );
         const { data } = args;
         this.data = typeof data === "string" ? container.id.apply(() => data) : pulumi.output(data);
-        this.store = { endpoint, region, bucketName, accessKey, ready: [container, job.done] };
+        this.store = {
+            endpoint,
+            region,
+            bucketName,
+            accessKey,
+            ...(tls === undefined ? {} : { authorities: tls.authority }),
+            ready: [container, job.done],
+        };
         this.bucketName = job.succeeded.apply(() => bucketName);
         this.jobRecords = { [jobName]: job.record };
-        this.publishedEndpoint = container.id.apply(() => `http://${bindAddress}:${args.port}`);
-        this.consoleUrl = container.id.apply(() => `http://${bindAddress}:${consolePort}`);
+        this.service = container;
+        this.upstreams = { s3: endpoint, console: `${scheme}://${name}:${consolePort}` };
+        this.publishedEndpoint = container.id.apply(() => args.urls.s3);
+        this.consoleUrl = container.id.apply(() => args.urls.console);
         this.registerOutputs({ endpoint, bucketName: this.bucketName });
     }
 }

@@ -1,7 +1,8 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { type ArtifactStore, storeEnvironment, storeFiles } from "./artifactStore.ts";
-import { type Database, databaseEnvironment, databaseFiles, maintenanceDatabase } from "./database.ts";
+import { allowedHosts } from "./addresses.ts";
+import { type Database, authStoreUri, databaseEnvironment, databaseFiles, maintenanceDatabase } from "./database.ts";
 import { gatewayHosts, hardenedService } from "./hardened.ts";
 import { Job, type JobRecord } from "./job.ts";
 import type { Labels } from "./labels.ts";
@@ -12,6 +13,18 @@ export const owner = { uid: 1000, gid: 1000 };
 
 /** Port of the server on the network. */
 const serverPort = 5000;
+
+/** MLflow's own users and permissions. */
+export interface MlflowLogin {
+    /** The administrator, who is made by the migration. */
+    readonly adminUsername: string;
+    /** His password, a secret; at least 12 characters. */
+    readonly adminPassword: pulumi.Input<string>;
+    /** What users may do with what nobody gave them rights to, as MLflow has it: NO_PERMISSIONS, READ, USE, EDIT or MANAGE. */
+    readonly defaultPermission: string;
+    /** Signs the forms of the web UI, a secret; the same in all server processes. */
+    readonly flaskSecretKey: pulumi.Input<string>;
+}
 
 /** Arguments of `Mlflow`. */
 export interface MlflowArgs {
@@ -27,10 +40,20 @@ export interface MlflowArgs {
     store: ArtifactStore;
     /** Passphrase that encrypts the credentials which users store in MLflow; at least 32 characters. */
     kekPassphrase: pulumi.Input<string>;
-    /** Address on which the port is published. */
-    bindAddress: string;
-    /** Published port. */
-    port: number;
+    /** Who may log in; undefined lets everybody do everything. */
+    login: MlflowLogin | undefined;
+    /** How clients move artifacts: through the server, or by URLs signed for the address at which they reach the store. */
+    transfer: { kind: "proxied" } | { kind: "presigned"; publicEndpoint: string };
+    /** MiB of disk for artifacts on their way through the server. */
+    tempSize: number;
+    /** URL of its clients outside the network. */
+    url: string;
+    /** Names under which it is called from outside the network; `*` stands for any characters. */
+    hosts: readonly string[];
+    /** Origins of the web UI under these names. */
+    origins: readonly string[];
+    /** Where its port is published; undefined where a gateway does that. */
+    published: { address: string; port: number } | undefined;
     /** Server processes. */
     workers: number;
     /** Memory limit in MiB. */
@@ -45,18 +68,13 @@ export interface MlflowArgs {
     labels: Labels;
 }
 
-/**
- * Host headers that the server accepts: from this host under any loopback name, and from containers by service name. A
- * pattern without `*` must match the whole header with its port (mlflow/server/security_utils.py).
- */
-export function allowedHosts(bindAddress: string, names: readonly string[]): string {
-    const hosts = new Set(["localhost", "127.0.0.1", bindAddress, ...names]);
-    return [...hosts].flatMap((host) => [host, `${host}:*`]).join(",");
-}
-
 /** The tracking server with registry and web UI, and a job that brings the database's schema to the image's version first. */
 export class Mlflow extends pulumi.ComponentResource {
-    /** URL for clients on the engine's host, once the server is healthy. */
+    /** URL of the server on the network. */
+    public readonly upstream: string;
+    /** The container of the server. */
+    public readonly service: pulumi.Resource;
+    /** URL for clients, once the server is healthy. */
     public readonly trackingUri: pulumi.Output<string>;
     /** True once the schema is that of the image. */
     public readonly migrated: pulumi.Output<boolean>;
@@ -65,8 +83,8 @@ export class Mlflow extends pulumi.ComponentResource {
 
     constructor(name: string, args: MlflowArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mlflow-platform:index:Mlflow", name, {}, opts);
-        const { image, seedImage, labels, networkId, database, store, bindAddress } = args;
-        const { ownerLogin, serverLogin, prepareSeconds } = database;
+        const { image, seedImage, labels, networkId, database, store, login, transfer, published } = args;
+        const { ownerLogin, serverLogin, authLogin, prepareSeconds } = database;
         const hosts = gatewayHosts([database.host, new URL(store.endpoint).hostname]);
         const temporary = { "/tmp": "rw,noexec,nosuid,nodev,size=64m" };
 
@@ -76,23 +94,32 @@ export class Mlflow extends pulumi.ComponentResource {
             {
                 lastRecords: args.lastRecords,
                 after: database.ready,
-                secrets: [ownerLogin.password, serverLogin.password],
+                secrets: [
+                    ownerLogin.password,
+                    serverLogin.password,
+                    authLogin.password,
+                    ...(login === undefined ? [] : [login.adminPassword]),
+                ],
                 secretFiles: new SecretFiles(
                     `${jobName}-secrets`,
                     {
                         seedImage,
                         owner,
                         labels,
-                        files: databaseFiles(
-                            database,
-                            { login: ownerLogin, to: database.database },
-                            ...(prepareSeconds === undefined
-                                ? []
-                                : [
-                                      { login: ownerLogin, to: maintenanceDatabase },
-                                      { login: serverLogin, to: database.database },
-                                  ]),
-                        ),
+                        files: {
+                            ...databaseFiles(
+                                database,
+                                { login: ownerLogin, to: database.database },
+                                ...(prepareSeconds === undefined
+                                    ? []
+                                    : [
+                                          { login: ownerLogin, to: maintenanceDatabase },
+                                          { login: serverLogin, to: database.database },
+                                          ...(login === undefined ? [] : [{ login: authLogin, to: database.database }]),
+                                      ]),
+                            ),
+                            ...(login === undefined ? {} : { admin_password: login.adminPassword }),
+                        },
                     },
                     { parent: this },
                 ),
@@ -103,6 +130,10 @@ export class Mlflow extends pulumi.ComponentResource {
                     entrypoint: ["/usr/local/bin/migrate"],
                     environment: {
                         ...databaseEnvironment(database, ownerLogin),
+                        LOGIN: String(login !== undefined),
+                        ...(login === undefined
+                            ? {}
+                            : { AUTH_USER: authLogin.user, ADMIN_USERNAME: login.adminUsername }),
                         // It transfers nothing, so it has no volume for that.
                         TMPDIR: "/tmp",
                         ...(prepareSeconds === undefined
@@ -130,9 +161,14 @@ export class Mlflow extends pulumi.ComponentResource {
                 owner,
                 labels,
                 files: {
-                    ...databaseFiles(database, { login: serverLogin, to: database.database }),
+                    ...databaseFiles(
+                        database,
+                        { login: serverLogin, to: database.database },
+                        ...(login === undefined ? [] : [{ login: authLogin, to: database.database }]),
+                    ),
                     ...storeFiles(store),
                     kek_passphrase: args.kekPassphrase,
+                    ...(login === undefined ? {} : { flask_secret_key: login.flaskSecretKey }),
                 },
             },
             { parent: this },
@@ -143,6 +179,8 @@ export class Mlflow extends pulumi.ComponentResource {
             { labels: Object.entries(labels).map(([label, value]) => ({ label, value })) },
             { parent: this, deleteBeforeReplace: true },
         );
+        const names = [name, `${pulumi.getProject()}-${pulumi.getStack()}-${name}`];
+        this.upstream = `http://${name}:${serverPort}`;
         const { args: containerArgs, options } = hardenedService({
             image,
             labels: {
@@ -159,17 +197,35 @@ export class Mlflow extends pulumi.ComponentResource {
                 MLFLOW_HOST: "0.0.0.0",
                 MLFLOW_PORT: String(serverPort),
                 MLFLOW_WORKERS: String(args.workers),
-                MLFLOW_SERVER_ALLOWED_HOSTS: allowedHosts(bindAddress, [
-                    name,
-                    `${pulumi.getProject()}-${pulumi.getStack()}-${name}`,
-                ]),
+                MLFLOW_SERVER_ALLOWED_HOSTS: allowedHosts([...args.hosts, ...names]),
+                // Loopback's are allowed anyhow.
+                MLFLOW_SERVER_CORS_ALLOWED_ORIGINS: [
+                    ...args.origins,
+                    ...names.map((host) => `http://${host}:${serverPort}`),
+                ].join(","),
+                LOGIN: String(login !== undefined),
+                ...(login === undefined
+                    ? {}
+                    : {
+                          AUTH_STORE_URI: authStoreUri({ ...database, user: authLogin.user }),
+                          ADMIN_USERNAME: login.adminUsername,
+                          DEFAULT_PERMISSION: login.defaultPermission,
+                      }),
+                ARTIFACT_TEMP_SIZE: String(args.tempSize),
+                ARTIFACT_TRANSFER: transfer.kind,
+                ...(transfer.kind === "proxied"
+                    ? {}
+                    : { S3_PUBLIC_ENDPOINT: transfer.publicEndpoint, INSIDE_HOSTS: names.join(",") }),
             },
             mounts: [{ source: transfers.name, path: "/var/lib/mlflow/tmp" }, secretFiles.mount],
             tmpfs: temporary,
             network: { id: networkId, aliases: [name], hosts },
             memory: args.memory,
             cpus: args.cpus,
-            ports: [{ internal: serverPort, external: args.port, address: bindAddress }],
+            ports:
+                published === undefined
+                    ? []
+                    : [{ internal: serverPort, external: published.port, address: published.address }],
             health: { command: ["/usr/local/bin/healthy"], interval: 5, timeout: 10 },
             waitSeconds: args.waitSeconds,
             stopSeconds: 30,
@@ -180,9 +236,10 @@ export class Mlflow extends pulumi.ComponentResource {
             dependsOn: [...secretFiles.consumerOptions.dependsOn, ...database.ready, ...store.ready],
             parent: this,
         });
+        this.service = container;
         this.migrated = migration.succeeded;
         this.jobRecords = { [jobName]: migration.record };
-        this.trackingUri = container.id.apply(() => `http://${bindAddress}:${args.port}`);
+        this.trackingUri = container.id.apply(() => args.url);
         this.registerOutputs({ trackingUri: this.trackingUri });
     }
 }

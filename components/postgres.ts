@@ -26,6 +26,8 @@ export interface PostgresArgs {
     ownerLogin: Login;
     /** The role that changes rows and nothing else. */
     serverLogin: Login;
+    /** The same for the tables of MLflow's users. */
+    authLogin: Login;
     /** Memory limit in MiB; a quarter of it becomes shared_buffers. */
     memory: number;
     /** CPU limit. */
@@ -46,7 +48,7 @@ export function postgresSettings(memory: number): string[] {
     return Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 }
 
-/** PostgreSQL with MLflow's database and its two roles. Their passwords are set at each start, so a changed one takes effect. */
+/** PostgreSQL with MLflow's database and its three roles. Their passwords are set at each start, so a changed one takes effect. */
 export class Postgres extends pulumi.ComponentResource {
     /** The volume of its data. */
     public readonly data: pulumi.Output<string>;
@@ -57,14 +59,18 @@ export class Postgres extends pulumi.ComponentResource {
 
     constructor(name: string, args: PostgresArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mlflow-platform:index:Postgres", name, {}, opts);
-        const { image, seedImage, labels, port, database, ownerLogin, serverLogin } = args;
+        const { image, seedImage, labels, port, database, ownerLogin, serverLogin, authLogin } = args;
         const secretFiles = new SecretFiles(
             `${name}-secrets`,
             {
                 seedImage,
                 owner,
                 labels,
-                files: { owner_password: ownerLogin.password, server_password: serverLogin.password },
+                files: {
+                    owner_password: ownerLogin.password,
+                    server_password: serverLogin.password,
+                    auth_password: authLogin.password,
+                },
             },
             { parent: this },
         );
@@ -79,6 +85,7 @@ export class Postgres extends pulumi.ComponentResource {
                 DATABASE: database,
                 OWNER_USER: ownerLogin.user,
                 SERVER_USER: serverLogin.user,
+                AUTH_USER: authLogin.user,
             },
             mounts: [{ source: args.dataVolume, path: "/var/lib/postgresql" }, secretFiles.mount],
             tmpfs: {
@@ -101,7 +108,7 @@ export class Postgres extends pulumi.ComponentResource {
             parent: this,
         });
         this.data = pulumi.output(args.dataVolume);
-        this.database = { host, port, database, ownerLogin, serverLogin, ready: [container] };
+        this.database = { host, port, database, ownerLogin, serverLogin, authLogin, ready: [container] };
         this.uri = pulumi.secret(
             pulumi
                 .all([container.id, serverLogin.password])

@@ -1,6 +1,7 @@
 /** The commands behind `npm start`, `npm stop`, `npm test` and `npm run …`. */
 import { Argument, Command, Option } from "commander";
 import { generatedKeys } from "../config.ts";
+import { printClientScript } from "./clientScript.ts";
 import { interrupted, watchForInterruption } from "./interruption.ts";
 import { placesOf } from "./places.ts";
 import { pulumi } from "./pulumi.ts";
@@ -9,6 +10,7 @@ import { type StartOptions, start } from "./start.ts";
 import { deleteData, stop } from "./stop.ts";
 import { type TestOptions, test } from "./test.ts";
 import { up } from "./up.ts";
+import { type Rights, addUser, listUsers, removeUser, resetUser } from "./user.ts";
 import { UserError } from "./userError.ts";
 
 const stackOption = () => new Option("--stack <name>", "the stack").default("dev");
@@ -46,6 +48,43 @@ program
     .addArgument(new Argument("<keys...>", "configuration keys, such as pgPassword").choices(generatedKeys))
     .addOption(stackOption())
     .action((keys: string[], { stack }: { stack: string }) => rotate(keys, stack, places, process.env));
+
+const user = program.command("user").summary("the people who may log in to MLflow");
+const names = (text: string, earlier: string[]) => [...earlier, text];
+const withRights = (command: Command) =>
+    command
+        .option("--admin", "may do everything, users included")
+        .option("--read <name>", "experiment (or model:<name>) whose content may be read; again for each", names, [])
+        .option("--edit <name>", "model (or experiment:<name>) that may be changed; again for each", names, [])
+        .option("--manage <name>", "the same, and deleted, and given to others; again for each", names, [])
+        .addOption(stackOption());
+const nameArgument = () => new Argument("<name>", "name to log in with");
+withRights(user.command("add").summary("a new person; prints her client environment, once"))
+    .addArgument(nameArgument())
+    .action((name: string, { stack, ...rights }: Rights & { stack: string }) =>
+        addUser(name, rights, stack, places, process.env),
+    );
+withRights(user.command("reset").summary("a new password, and the rights named; prints the client environment, once"))
+    .addArgument(nameArgument())
+    .action((name: string, { stack, ...rights }: Rights & { stack: string }) =>
+        resetUser(name, rights, stack, places, process.env),
+    );
+user.command("remove")
+    .summary("takes the login away; runs and models stay")
+    .addArgument(nameArgument())
+    .addOption(stackOption())
+    .action((name: string, { stack }: { stack: string }) => removeUser(name, stack, places, process.env));
+user.command("list")
+    .summary("who may log in, and what each has been given")
+    .addArgument(new Argument("[name]", "only this person"))
+    .addOption(stackOption())
+    .action((name: string | undefined, { stack }: { stack: string }) => listUsers(name, stack, places, process.env));
+
+program
+    .command("client-env")
+    .summary('what a client\'s shell needs, to be evaluated: eval "$(npm run --silent client-env)"')
+    .addOption(stackOption())
+    .action(({ stack }: { stack: string }) => printClientScript(stack, places, process.env));
 
 program
     .command("stop")

@@ -61,7 +61,8 @@ export function withoutPending(deployment: Deployment): Deployment {
 
 /** The origin of a state, as its labels have it; undefined before the first update. */
 export function originOf(resources: readonly StateResource[]): string | undefined {
-    return resources.find(({ type }) => type === "random:index/randomId:RandomId")?.outputs?.hex as string | undefined;
+    return resources.find(({ type, urn }) => type === "random:index/randomId:RandomId" && urn?.endsWith("::origin"))
+        ?.outputs?.hex as string | undefined;
 }
 
 /**

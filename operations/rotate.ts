@@ -35,16 +35,19 @@ export async function rotate(
                 .join("\n"),
         );
     }
-    const { minioHost, pgHost, pgOwnerUser } = configuration;
+    const { minioHost, pgHost, pgOwnerUser, pgAuthUser, mlflowAuth } = configuration;
     const unused = keys.filter(
         (key) =>
             (minioHost !== undefined && key.startsWith("minioRoot")) ||
-            (pgHost !== undefined && pgOwnerUser === undefined && key === "pgOwnerPassword"),
+            (pgHost !== undefined && pgOwnerUser === undefined && key === "pgOwnerPassword") ||
+            (pgHost !== undefined && pgAuthUser === undefined && key === "pgAuthPassword") ||
+            (!mlflowAuth && key === "adminPassword"),
     );
     if (unused.length > 0) {
         throw new UserError(
-            `Not used in stack ${stackName}, whose services are somebody else's: ${unused.join(", ")}.`,
-            "Credentials of these services are changed there, and then set in the configuration.",
+            `Not used in stack ${stackName}: ${unused.join(", ")}.`,
+            "Credentials of services that are somebody else's are changed there and then set in the configuration; an administrator " +
+                "is there with login (mlflowAuth).",
         );
     }
     const names = keys.map(resourceName);

@@ -13,6 +13,7 @@ import { runSteps, type Say } from "./progress.ts";
 import { checkDisk, configurationOf, needed, settleObjects } from "./stackCheck.ts";
 import { type Updated, changesInWords, update } from "./update.ts";
 import { UserError } from "./userError.ts";
+import { wayIn } from "./trackingApi.ts";
 import { openStack } from "./workspace.ts";
 
 /** Options of `npm start`. */
@@ -22,7 +23,7 @@ export interface StartOptions extends Choices {
 }
 
 /** About how long each build takes on two cores the first time, in minutes. */
-const buildMinutes: Readonly<Record<string, number>> = { postgres: 1, minio: 6, mlflow: 2 };
+const buildMinutes: Readonly<Record<string, number>> = { postgres: 1, minio: 6, mlflow: 2, gateway: 3 };
 
 /** The builds whose result the engine does not have. */
 async function missingBuilds(
@@ -34,9 +35,13 @@ async function missingBuilds(
         postgres: configuration.postgresImage,
         minio: configuration.minioImage,
         mlflow: configuration.mlflowImage,
+        gateway: configuration.gatewayImage,
     };
     const missing: string[] = [];
-    for (const [name, build] of Object.entries(builds)) {
+    const wanted = Object.entries(builds).filter(
+        ([name]) => name !== "gateway" || configuration.publicHost !== undefined,
+    );
+    for (const [name, build] of wanted) {
         const { tag } = buildTag(name, build, configuration.baseImage ?? base);
         const there =
             replaced[name] !== undefined ||
@@ -57,7 +62,13 @@ export function summary(outputs: Readonly<Record<string, unknown>>, stackName: s
         // Somebody else's S3 store has a console of its own, if any.
         ...("minioConsoleUrl" in outputs ? [["MinIO console", String(outputs.minioConsoleUrl)]] : []),
         ["Credentials", `npm run --silent pulumi -- stack output --show-secrets --stack ${stackName}`],
-        ["Client", `export MLFLOW_TRACKING_URI=${uri}`],
+        ...("adminUsername" in outputs
+            ? [
+                  ["Administrator", `${String(outputs.adminUsername)}, password in the output adminPassword`],
+                  ["People", `npm run user -- add <name> --stack ${stackName}`],
+              ]
+            : []),
+        ["Client", `eval "$(npm run --silent client-env -- --stack ${stackName})"`],
         ["Stop", `npm stop -- --stack ${stackName}`],
     ];
     return [
@@ -71,18 +82,24 @@ export function summary(outputs: Readonly<Record<string, unknown>>, stackName: s
 }
 
 /** Looks at the platform as a client does. Returns what was seen, in words. */
-async function check(result: Updated, variables: Record<string, string>, say: Say): Promise<string> {
+async function check(
+    result: Updated,
+    configuration: Configuration,
+    variables: Record<string, string>,
+    say: Say,
+): Promise<string> {
     if (!isLocal(variables.DOCKER_HOST)) {
         return "left out: the ports are published on the engine's own host";
     }
-    const trackingUri = String(result.outputs.trackingUri?.value);
+    const way = wayIn(valuesOf(result), configuration, variables.DOCKER_HOST);
+    const { trackingUri } = way;
     try {
         if (result.changes === 0) {
-            await checkReading({ trackingUri });
+            await checkReading(way);
             return "it answers";
         }
         say("logging a run with an artifact, reading it back, deleting it");
-        await checkRoundTrip({ trackingUri });
+        await checkRoundTrip(way, configuration.artifactTransfer === "presigned");
         return "a run with an artifact came back";
     } catch (error) {
         throw new UserError(
@@ -91,6 +108,11 @@ async function check(result: Updated, variables: Record<string, string>, say: Sa
                 "this host and its loopback address takes the requests.",
         );
     }
+}
+
+/** The stack's outputs without what the Automation API says about each. */
+function valuesOf({ outputs }: Updated): Record<string, unknown> {
+    return Object.fromEntries(Object.entries(outputs).map(([name, { value }]) => [name, value as unknown]));
 }
 
 /** Runs the command. */
@@ -108,6 +130,7 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
     const variables = variablesOf(found.plan, places, env);
 
     let stack: Stack | undefined;
+    let configuration: Configuration | undefined;
     let toBuild: string[] = [];
     await runSteps([
         {
@@ -115,7 +138,7 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
             run: async (say) => {
                 stack = await openStack(places, options.stack, variables);
                 await settleObjects(stack, places, variables, say);
-                const configuration = await configurationOf(stack, variables);
+                configuration = await configurationOf(stack, variables);
                 toBuild = await missingBuilds(found.plan.engine.host, found.plan.base.reference, configuration);
                 await checkDisk(
                     toBuild.some((name) => name in buildMinutes),
@@ -126,10 +149,11 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
             },
         },
     ]);
-    if (stack === undefined) {
+    if (stack === undefined || configuration === undefined) {
         throw new Error("no stack was opened");
     }
     const opened = stack;
+    const configured: Configuration = configuration;
     // They are built side by side.
     const minutes = Math.max(0, ...toBuild.map((name) => buildMinutes[name] ?? 0));
     if (minutes > 0) {
@@ -149,14 +173,11 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
         },
         {
             title: "Check from outside",
-            run: async (say) => (result === undefined ? undefined : check(result, variables, say)),
+            run: async (say) => (result === undefined ? undefined : check(result, configured, variables, say)),
         },
     ]);
     if (result === undefined || interrupted()) {
         throw new Error("interrupted");
     }
-    const values = Object.fromEntries(
-        Object.entries(result.outputs).map(([name, { value }]) => [name, value as unknown]),
-    );
-    console.log(`\n${summary(values, options.stack)}`);
+    console.log(`\n${summary(valuesOf(result), options.stack)}`);
 }

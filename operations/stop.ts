@@ -58,7 +58,10 @@ async function destroy(stack: Stack, say: Say, excludeProtected: boolean): Promi
 async function protectData(stack: Stack, places: Places, variables: Record<string, string>): Promise<void> {
     const bare = resourcesOf(await stack.exportStack())
         .filter(
-            ({ type, protect, urn }) => !protect && (type.startsWith("random:") || /Volume::\w+_data$/.test(urn ?? "")),
+            ({ type, protect, urn = "" }) =>
+                !protect &&
+                // A service's certificate is not protected: the authority that signs it is.
+                ((type.startsWith("random:") && !urn.includes(":ServerCertificate$")) || /Volume::\w+_data$/.test(urn)),
         )
         .flatMap(({ urn }) => urn ?? []);
     if (bare.length > 0) {

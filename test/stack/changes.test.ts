@@ -19,11 +19,17 @@ const replaced = (...names: string[]) => Object.fromEntries(names.map((name) => 
 const updated = (name: string) => ({ [`Container ${name}`]: "update" });
 const newImage = (name: string) => ({ [`RemoteImage ${name}`]: "replace" });
 
+const newVolumes = (...names: string[]) => Object.fromEntries(names.map((name) => [`Volume ${name}`, "replace"]));
+
 /** Refused where it stands alone: what is refused here is a row of refusals.test.ts, or below. */
 const refused = "refused";
 
+/** Nothing to see without login or gateway: access.test.ts and keys.test.ts have platforms with them. */
+const elsewhere = "elsewhere";
+
 /** Key → another value than this platform has, and exactly what an update would change for it. */
-const table: Record<keyof Configuration, { value: string; changes: Record<string, string> } | typeof refused> = {
+type Row = { value: string; changes: Record<string, string> } | typeof refused | typeof elsewhere;
+const table: Record<keyof Configuration, Row> = {
     mlflowPort: { value: "5998", changes: replaced("mlflow") },
     minioAccessKey: {
         value: "somebody",
@@ -57,8 +63,48 @@ const table: Record<keyof Configuration, { value: string; changes: Record<string
         value: "long enough",
         changes: replaced("minio-secrets-seed", "minio", "minio-provision-secrets-seed", "minio-provision"),
     },
-    minioStorageUseHttps: refused,
+    // Other files are another volume.
+    minioStorageUseHttps: {
+        value: "true",
+        changes: {
+            "ServerCertificate minio-certificate": "create",
+            ...replaced("minio-secrets-seed", "minio", "minio-provision-secrets-seed", "minio-provision"),
+            ...replaced("mlflow-secrets-seed", "mlflow"),
+            ...newVolumes("minio-secrets", "minio-provision-secrets", "mlflow-secrets"),
+        },
+    },
     bindAddress: { value: "127.0.0.3", changes: replaced("minio", "mlflow") },
+    allowInsecureExposure: elsewhere,
+    mlflowAuth: {
+        value: "true",
+        changes: {
+            ...replaced("mlflow-migrate-secrets-seed", "mlflow-migrate", "mlflow-secrets-seed", "mlflow"),
+            ...newVolumes("mlflow-migrate-secrets", "mlflow-secrets"),
+        },
+    },
+    adminUsername: elsewhere,
+    adminPassword: elsewhere,
+    defaultPermission: elsewhere,
+    publicHost: {
+        value: "mlflow.example.test",
+        changes: {
+            ...replaced("minio", "mlflow"),
+            ...Object.fromEntries(
+                [
+                    ...["Gateway gateway", "Container gateway", "Image gateway", "RemoteImage gateway"],
+                    ...["SecretFiles gateway-secrets", "Volume gateway-secrets", "Container gateway-secrets-seed"],
+                ].map((name) => [name, "create"]),
+            ),
+        },
+    },
+    tlsCertificateFile: refused,
+    tlsPrivateKey: refused,
+    tlsEmail: refused,
+    tlsAcmeDirectory: refused,
+    tlsAcmeCaFile: refused,
+    gatewayHttpPort: refused,
+    artifactTransfer: { value: "presigned", changes: replaced("mlflow") },
+    artifactTempSize: { value: "1000", changes: replaced("mlflow") },
     // The migration runs again as the new owner, and no server writes meanwhile.
     pgOwnerUser: {
         value: "chief",
@@ -74,6 +120,8 @@ const table: Record<keyof Configuration, { value: string; changes: Record<string
             "mlflow",
         ),
     },
+    pgAuthUser: { value: "doorman", changes: replaced("postgres") },
+    pgAuthPassword: { value: "hunter4", changes: replaced("postgres-secrets-seed", "postgres") },
     pgSslMode: refused,
     pgCaFile: refused,
     minioCaFile: refused,
@@ -92,6 +140,7 @@ const table: Record<keyof Configuration, { value: string; changes: Record<string
         value: "registry.example.com/postgres:1",
         changes: { ...replaced("postgres"), ...newImage("postgres") },
     },
+    gatewayImage: refused,
     baseImage: {
         value: "debian:13",
         changes: {
@@ -112,8 +161,11 @@ const table: Record<keyof Configuration, { value: string; changes: Record<string
     pgMemory: { value: "900", changes: replaced("postgres") },
     pgCpus: { value: "0.9", changes: replaced("postgres") },
     pgWaitSeconds: { value: "301", changes: updated("postgres") },
+    gatewayMemory: refused,
+    gatewayCpus: refused,
+    gatewayWaitSeconds: elsewhere,
 };
-const rows = Object.entries(table).flatMap(([key, row]) => (row === refused ? [] : [{ key, ...row }]));
+const rows = Object.entries(table).flatMap(([key, row]) => (typeof row === "string" ? [] : [{ key, ...row }]));
 
 const text = `kept ${randomBytes(4).toString("hex")}`;
 let runId: string;
@@ -146,7 +198,10 @@ describe("what an update changes for each key: what must be replaced, and never 
     });
 
     it.each(rows)("$key", ({ key, changes }) => {
-        expect(plans.get(key)).toEqual(changes);
+        // A certificate's resource is named after what it is for.
+        const certificates = /^RandomId minio-certificate-[0-9a-f]{8}$/;
+        const plan = Object.entries(plans.get(key) ?? {}).filter(([name]) => !certificates.test(name));
+        expect(Object.fromEntries(plan)).toEqual(changes);
     });
 });
 
@@ -168,6 +223,7 @@ describe("changes take effect by up alone", () => {
             pgPassword: "another server's password",
             pgOwnerUser: "another owner",
             pgOwnerPassword: "another owner's password",
+            pgAuthUser: "another doorman",
             pgPort: "5433",
             mlflowWorkers: "1",
             mlflowMemory: "1500",
@@ -206,7 +262,12 @@ describe("changes take effect by up alone", () => {
             });
             expect((await root.send(new ListBucketsCommand({}))).Buckets?.map(({ Name }) => Name)).toEqual(["mlflow"]);
             expect((await fetch(`http://127.0.0.3:${console}`)).status).toBe(200);
-            expect(await sql(stack, logins)).toEqual(["another owner", "another server", "postgres"]);
+            expect(await sql(stack, logins)).toEqual([
+                "another doorman",
+                "another owner",
+                "another server",
+                "postgres",
+            ]);
             expect(await sql(stack, "show port")).toEqual(["5433"]);
             expect(await sql(stack, "show shared_buffers")).toEqual(["200MB"]);
             expect(await docker("top", `mlflow-platform-${stack}-mlflow`, "-eo", "pid,args")).toMatch(
@@ -227,7 +288,7 @@ describe("changes take effect by up alone", () => {
         });
         await up();
         await expectData();
-        expect(await sql(stack, logins)).toEqual(["mlflow", "mlflow_owner", "postgres"]);
+        expect(await sql(stack, logins)).toEqual(["mlflow", "mlflow_auth", "mlflow_owner", "postgres"]);
         expect(await dataVolumes(stack)).toEqual(volumes);
         const { Config, HostConfig } = await container(stack, "mlflow");
         expect([Config.Healthcheck?.Retries, HostConfig.Init]).toEqual([5, true]);

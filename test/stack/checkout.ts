@@ -95,6 +95,16 @@ export class Checkout {
         return output;
     }
 
+    /** Runs a command that must succeed; returns its standard output alone. */
+    async printed(script: string, ...args: string[]): Promise<string> {
+        const { stdout } = await execa("npm", ["run", "--silent", script, "--", ...args], {
+            cwd: this.directory,
+            env: this.env,
+            extendEnv: false,
+        });
+        return stdout;
+    }
+
     /** Runs Pulumi's CLI on a stack, with the variables of `npm run pulumi -- --env`; `input` is its standard input. */
     async cli(stack: string, args: readonly string[], input = ""): Promise<Ended> {
         const { exitCode, all } = await this.execute(stack, args, input);

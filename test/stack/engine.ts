@@ -65,11 +65,11 @@ export async function container(stack: string, name: string): Promise<Inspected>
 
 /** What tells a stack's data volumes from others that took their place. */
 export async function dataVolumes(stack: string): Promise<string[]> {
-    const names = ["minio_data", "postgres_data"].map((name) => `mlflow-platform-${stack}-${name}`);
+    const names = ["gateway_data", "minio_data", "postgres_data"].map((name) => `mlflow-platform-${stack}-${name}`);
     return dockerLines("volume", "inspect", "--format", "{{.Name}} {{.CreatedAt}}", ...names);
 }
 
-/** The long-running containers of every stack. */
+/** The long-running containers of every stack without a gateway. */
 export const services = ["mlflow", "minio", "postgres"] as const;
 
 /** Waits until all services of a stack are healthy. */

@@ -26,6 +26,8 @@ const checkout = Checkout.at(directory, stateHome);
 const awkward = "p@:/ %#'\"$\\`{}|~^[]<>?;=&!*(),.+-_ 1";
 const serverPassword = `${awkward}server`;
 const ownerPassword = `${awkward}owner`;
+const authPassword = `${awkward}auth`;
+const adminPassword = `${awkward}admin`;
 // An outside key's secret has the length that its store gives it: this MinIO takes 40 characters.
 const secretKey = `s${awkward.slice(0, 30)}key`;
 
@@ -34,7 +36,7 @@ let tls: Certificates;
 beforeAll(async () => {
     const image = async (name: string) => (await container(neighbour, name)).Image;
     images = { postgres: await image("postgres"), minio: await image("minio"), mlflow: await image("mlflow") };
-    tls = await certificates(images.mlflow);
+    tls = await certificates();
 });
 
 const suffix = randomBytes(2).toString("hex");
@@ -73,14 +75,14 @@ async function expectRed(stack: string, ...words: string[]): Promise<void> {
 }
 
 /** Green, with a run and an artifact that come back, and nothing to change after it. */
-async function expectGreen(stack: string): Promise<string> {
+async function expectGreen(stack: string, login: NodeJS.ProcessEnv = {}): Promise<string> {
     const { code, output } = await up(stack);
     expect(output).not.toContain("error:");
     expect(code).toBe(0);
     const { trackingUri } = await checkout.outputs(stack);
     const uri = String(trackingUri);
-    const { runId } = await runPython<{ runId: string }>("log_and_read.py", [uri, "log", text]);
-    expect(await runPython("log_and_read.py", [uri, "read", runId])).toEqual({ param: text, artifact: text });
+    const { runId } = await runPython<{ runId: string }>("log_and_read.py", [uri, "log", text], login);
+    expect(await runPython("log_and_read.py", [uri, "read", runId], login)).toEqual({ param: text, artifact: text });
     await checkout.pulumi(stack, "preview", "--expect-no-changes", "--refresh");
     return output;
 }
@@ -214,6 +216,7 @@ describe("both of somebody else's, by TLS, with an owner beside the server's rol
         for (const [role, password, right] of [
             ["owner", ownerPassword, "createdb"],
             ["server", serverPassword, "nocreatedb"],
+            ["users", authPassword, "nocreatedb"],
         ] as const) {
             await outsideSql(
                 postgres,
@@ -227,6 +230,10 @@ describe("both of somebody else's, by TLS, with an owner beside the server's rol
             pgPassword: serverPassword,
             pgOwnerUser: "owner",
             pgOwnerPassword: ownerPassword,
+            mlflowAuth: "true",
+            adminPassword,
+            pgAuthUser: "users",
+            pgAuthPassword: authPassword,
             pgSslMode: "verify-full",
             pgCaFile: file("pg-ca.pem", tls.other),
             minioHost: gatewayName,
@@ -250,9 +257,15 @@ describe("both of somebody else's, by TLS, with an owner beside the server's rol
 
     it("is used with the right one: nothing but the server runs here, and it cannot change a table", async () => {
         file("pg-ca.pem", tls.authority);
-        const output = await expectGreen(stack);
+        const login = { MLFLOW_TRACKING_USERNAME: "admin", MLFLOW_TRACKING_PASSWORD: adminPassword };
+        const output = await expectGreen(stack, login);
         expect(output).not.toContain("rights are not split");
         expect(await names(stack)).toEqual(["mlflow", "mlflow-migrate", "s3-bucket"]);
+        const reader =
+            "select has_table_privilege($$users$$, $$mlflow_auth.users$$, $$select, insert, update, delete$$)";
+        expect(await outsideSql(postgres, reader, "mlflow")).toEqual(["t"]);
+        const other = "select has_schema_privilege($$server$$, $$mlflow_auth$$, $$usage$$)";
+        expect(await outsideSql(postgres, other, "mlflow")).toEqual(["f"]);
         const owners = "select distinct tableowner from pg_tables where schemaname = 'public'";
         expect(await outsideSql(postgres, owners, "mlflow")).toEqual(["owner"]);
         const encrypted =
@@ -269,9 +282,9 @@ describe("both of somebody else's, by TLS, with an owner beside the server's rol
         );
     });
 
-    it("keeps both passwords out of the containers' configuration", async () => {
+    it("keeps all passwords out of the containers' configuration", async () => {
         const inspected = JSON.stringify(await containersOf(stack));
-        for (const secret of [serverPassword, ownerPassword, secretKey]) {
+        for (const secret of [serverPassword, ownerPassword, authPassword, adminPassword, secretKey]) {
             expect(inspected).not.toContain(JSON.stringify(secret).slice(1, 20));
         }
     });

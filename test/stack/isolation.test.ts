@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { expect, inject, it } from "vitest";
 import { containersOf, docker, dockerLines } from "./engine.ts";
-import { plantedValues } from "./platforms.ts";
+import { type Platform, plantedValues } from "./platforms.ts";
 import { runPython } from "./python.ts";
 
 const platforms = [inject("generated"), inject("planted")];
@@ -17,9 +17,9 @@ it("two stacks have no name in common but the images'", async () => {
             ];
         }),
     );
-    expect(first.length).toBe(10 + 8 + 1);
+    expect(first.length).toBe(10 + 9 + 1);
     // Its objects are in a directory of the host instead of a volume.
-    expect(second.length).toBe(10 + 7 + 1);
+    expect(second.length).toBe(10 + 8 + 1);
     expect(first.filter((name) => second.includes(name))).toEqual([]);
     const images = await Promise.all(
         platforms.map(async ({ stack }) => [...new Set((await containersOf(stack)).map(({ Image }) => Image))].sort()),
@@ -29,12 +29,15 @@ it("two stacks have no name in common but the images'", async () => {
 
 it("each sees its own data only", async () => {
     const text = `only here ${randomBytes(4).toString("hex")}`;
-    const [here, there] = platforms;
+    const [here] = platforms;
     const { runId } = await runPython<{ runId: string }>("log_and_read.py", [here?.trackingUri ?? "", "log", text]);
-    const get = async (uri: string | undefined) =>
-        (await fetch(`${uri ?? ""}/api/2.0/mlflow/runs/get?run_id=${runId}`)).status;
-    expect(await get(here?.trackingUri)).toBe(200);
-    expect(await get(there?.trackingUri)).toBe(404);
+    const get = async ({ trackingUri, login }: Platform) => {
+        const { MLFLOW_TRACKING_USERNAME: name = "", MLFLOW_TRACKING_PASSWORD: password = "" } = login;
+        const authorization = `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`;
+        const url = `${trackingUri}/api/2.0/mlflow/runs/get?run_id=${runId}`;
+        return (await fetch(url, { headers: { authorization } })).status;
+    };
+    expect(await Promise.all(platforms.map(get))).toEqual([200, 404]);
 });
 
 it("containers of one stack do not reach the other's", async () => {

@@ -18,7 +18,11 @@ let outputs: Record<string, unknown>;
 let runId: string;
 beforeAll(async () => {
     outputs = await checkout.outputs(stack);
-    ({ runId } = await runPython<{ runId: string }>("log_and_read.py", [platform.trackingUri, "log", "seen"]));
+    ({ runId } = await runPython<{ runId: string }>(
+        "log_and_read.py",
+        [platform.trackingUri, "log", "seen"],
+        platform.login,
+    ));
 });
 
 const s3 = (id: string, secret: string) =>
@@ -34,7 +38,7 @@ it("bindAddress and the ports: where clients find each service", async () => {
     expect(outputs.minioEndpoint).toBe(`http://127.0.0.2:${platform.ports.s3}`);
     expect((await fetch(String(outputs.minioConsoleUrl))).status).toBe(200);
     await expect(fetch(`http://127.0.0.1:${platform.ports.mlflow}`)).rejects.toThrow();
-    expect(await runPython("log_and_read.py", [platform.trackingUri, "read", runId])).toEqual({
+    expect(await runPython("log_and_read.py", [platform.trackingUri, "read", runId], platform.login)).toEqual({
         param: "seen",
         artifact: "seen",
     });

@@ -1,9 +1,8 @@
 /** Somebody else's PostgreSQL and S3 store, as plain containers that no stack knows, published on the engine's gateway. */
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
+import { issueCertificate, makeAuthority } from "../../components/certificates.ts";
 import { docker } from "./engine.ts";
 import { freePorts } from "./platforms.ts";
 
@@ -18,14 +17,12 @@ export interface Certificates {
     readonly key: string;
 }
 
-/** Makes certificates for the gateway, by the Python of an image. */
-export async function certificates(image: string): Promise<Certificates> {
-    const { stdout } = await execa(
-        "docker",
-        ["run", "--rm", "--interactive", "--entrypoint", "/opt/mlflow/bin/python", image, "-", gatewayName],
-        { input: readFileSync(join(import.meta.dirname, "certificates.py")) },
-    );
-    return JSON.parse(stdout) as Certificates;
+/** Makes certificates for a server of that name. */
+export async function certificates(name: string = gatewayName): Promise<Certificates> {
+    const now = new Date();
+    const [authority, other] = await Promise.all([makeAuthority("test", now), makeAuthority("another", now)]);
+    const { certificate, privateKey } = await issueCertificate(authority, [name], now);
+    return { authority: authority.certificate, other: other.certificate, certificate, key: privateKey };
 }
 
 /** A service outside, by the name of its container. */

@@ -1,6 +1,7 @@
 /**
  * Two platforms for all stack tests, made by the project's own commands in a fresh copy of the checkout:
- * `generated` has the default configuration but for its ports; `planted` has a known value for everything secret.
+ * `generated` has the configuration of the stack dev, without login, but for its ports; `planted` has a login, and a known value
+ * for everything secret.
  */
 import { randomBytes, randomInt } from "node:crypto";
 import { chownSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
@@ -16,6 +17,8 @@ export interface Platform {
     readonly stateHome: string;
     readonly ports: { readonly mlflow: number; readonly s3: number; readonly console: number };
     readonly trackingUri: string;
+    /** The variables of a client that logs in, as the administrator; none without login. */
+    readonly login: Readonly<Record<string, string>>;
     /** What `npm start` printed when it made the platform. */
     readonly startOutput: string;
 }
@@ -44,8 +47,16 @@ export const plantedValues: Readonly<Record<string, { value: string; secret: boo
     minioSecretAccessKey: { value: `${awkward}secret-access-key`, secret: true },
     pgPassword: { value: `${awkward}server-password`, secret: true },
     pgOwnerPassword: { value: `${awkward}owner-password`, secret: true },
+    pgAuthPassword: { value: `${awkward}auth-password`, secret: true },
+    // MLflow takes ASCII only.
+    adminPassword: { value: `${awkward.replace("é", "")}admin-password`, secret: true },
+    mlflowAuth: { value: "true", secret: false },
+    adminUsername: { value: "chief & %", secret: false },
+    defaultPermission: { value: "READ", secret: false },
+    artifactTempSize: { value: "300", secret: false },
     pgUser: { value: "tracking server", secret: false },
     pgOwnerUser: { value: "table-owner", secret: false },
+    pgAuthUser: { value: "login: reader", secret: false },
     pgPort: { value: "6543", secret: false },
     pgDatabase: { value: "experiments & models", secret: false },
     mlflowBucketName: { value: "planted.artifacts", secret: false },
@@ -90,9 +101,12 @@ export async function freePorts(count: number): Promise<number[]> {
 export async function initStack(checkout: Checkout, stack: string): Promise<Platform["ports"]> {
     const [mlflow = 0, s3 = 0, console = 0] = await freePorts(3);
     await checkout.ok("pulumi", ["stack", "init", stack]);
-    await checkout.pulumi(stack, "config", "set", "mlflowPort", String(mlflow));
-    await checkout.pulumi(stack, "config", "set", "minioPort", String(s3));
-    await checkout.pulumi(stack, "config", "set", "minioConsoleAddress", `:${console}`);
+    await checkout.set(stack, {
+        mlflowPort: String(mlflow),
+        minioPort: String(s3),
+        minioConsoleAddress: `:${console}`,
+        mlflowAuth: "false",
+    });
     return { mlflow, s3, console };
 }
 
@@ -171,6 +185,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
             stack: generated,
             ports: generatedPorts,
             trackingUri: `http://127.0.0.1:${generatedPorts.mlflow}`,
+            login: {},
             startOutput: generatedOutput,
         });
         project.provide("planted", {
@@ -178,6 +193,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
             stack: planted,
             ports: plantedPorts,
             trackingUri: `http://127.0.0.2:${plantedPorts.mlflow}`,
+            login: {
+                MLFLOW_TRACKING_USERNAME: plantedValues.adminUsername?.value ?? "",
+                MLFLOW_TRACKING_PASSWORD: plantedValues.adminPassword?.value ?? "",
+            },
             startOutput: plantedOutput,
         });
     } catch (error) {

@@ -479,7 +479,7 @@ describe("MLflow's key may not administer MinIO:", () => {
     });
 });
 
-it("a session that MLflow's key opens may do nothing", async () => {
+it("a session that MLflow's key opens, as the console does, may do what the key may and no more", async () => {
     const script = `
 import boto3, json, os
 sts = boto3.client("sts", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"])
@@ -488,15 +488,16 @@ print(json.dumps([made[name] for name in ("AccessKeyId", "SecretAccessKey", "Ses
     const made = await docker("exec", `mlflow-platform-${stack}-mlflow`, "python3", "-c", script);
     const [id = "", password = "", token] = JSON.parse(made) as string[];
     const session = s3(id, password, token);
-    for (const attempt of [
-        () => session.send(new ListBucketsCommand({})),
-        () => session.send(new ListObjectsV2Command({ Bucket: own })),
-        () => session.send(new GetObjectCommand(mine)),
-        () => session.send(new PutObjectCommand({ ...mine, Body: "x" })),
-        () => session.send(new GetObjectCommand(secret)),
-    ]) {
-        expect(await outcome(attempt())).toBe("AccessDenied");
+    for (const [attempt, expected] of [
+        [() => session.send(new ListObjectsV2Command({ Bucket: own })), "allowed"],
+        [() => session.send(new GetObjectCommand(mine)), "allowed"],
+        [() => session.send(new PutObjectCommand({ ...mine, Body: "x" })), "allowed"],
+        [() => session.send(new ListObjectsV2Command({ Bucket: other })), "AccessDenied"],
+        [() => session.send(new GetObjectCommand(secret)), "AccessDenied"],
+    ] as const) {
+        expect(await outcome(attempt())).toBe(expected);
     }
+    expect((await session.send(new ListBucketsCommand({}))).Buckets?.map(({ Name }) => Name)).toEqual([own]);
 });
 
 /** Prints for each statement "allowed" or the code of the refusal, or why there is no connection. Nothing stays. */

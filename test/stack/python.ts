@@ -1,4 +1,4 @@
-/** A real MLflow client on this host: a virtual environment with `pip install mlflow` and nothing else. */
+/** Real MLflow clients: virtual environments on this host, and what a container of the server's image runs them from. */
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,33 +8,67 @@ import { placesOf } from "../../operations/places.ts";
 /** Version of the client; the server's. */
 export const mlflowVersion = "3.17.2";
 
-/** The environment's Python; it is made once a machine, beside the other caches. */
-export async function python(): Promise<string> {
-    const directory = join(placesOf(process.env).cache, "test-client", mlflowVersion);
-    const program = join(directory, "bin", "python");
+/** Clients of earlier versions, without what only a server needs. */
+export const earlierVersions = ["2.22.5", "3.10.1"] as const;
+
+const cache = join(placesOf(process.env).cache, "test-client");
+
+/** Makes a directory of the cache, once a machine. */
+async function cached(name: string, make: (directory: string) => Promise<void>): Promise<string> {
+    const directory = join(cache, name);
     if (!existsSync(join(directory, "complete"))) {
         rmSync(directory, { recursive: true, force: true });
         mkdirSync(dirname(directory), { recursive: true });
-        await freshEnvironment(directory);
+        await make(directory);
         mkdirSync(join(directory, "complete.new"));
         renameSync(join(directory, "complete.new"), join(directory, "complete"));
     }
-    return program;
+    return directory;
+}
+
+/** The Python of an environment with a client of that version. */
+export async function python(version: string = mlflowVersion): Promise<string> {
+    const wanted = version === mlflowVersion ? `mlflow==${version}` : `mlflow-skinny==${version}`;
+    const directory = await cached(version, (place) => freshEnvironment(place, wanted));
+    return join(directory, "bin", "python");
+}
+
+/** A directory with that client for the Python of the server's image, to be mounted and named by PYTHONPATH. */
+export async function packagesForImage(version: string): Promise<string> {
+    const { stdout: machine } = await execa("uname", ["-m"]);
+    return cached(`${version}-image`, async (directory) => {
+        await execa(await python(version), [
+            ...["-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--python-version", "3.13"],
+            ...["--platform", `manylinux2014_${machine}`, "--platform", `manylinux_2_28_${machine}`],
+            ...["--target", directory, `mlflow-skinny==${version}`],
+        ]);
+    });
 }
 
 /** Makes a virtual environment and installs MLflow into it, as the README tells a user. */
-export async function freshEnvironment(directory: string): Promise<void> {
+export async function freshEnvironment(directory: string, wanted = `mlflow==${mlflowVersion}`): Promise<void> {
     await execa("python3", ["-m", "venv", directory]);
-    await execa(join(directory, "bin", "python"), ["-m", "pip", "install", "--quiet", `mlflow==${mlflowVersion}`]);
+    await execa(join(directory, "bin", "python"), ["-m", "pip", "install", "--quiet", wanted]);
+}
+
+/** The last line that a script printed, from JSON. */
+export function lastLine(output: string): unknown {
+    return JSON.parse(output.split("\n").at(-1) ?? "");
 }
 
 /** Runs a script of this directory with arguments; returns what it printed as JSON. */
-export async function runPython<T>(script: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<T> {
+
+export async function runPython<T>(
+    script: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+    version: string = mlflowVersion,
+): Promise<T> {
     const path = join(dirname(fileURLToPath(import.meta.url)), script);
-    const { stdout } = await execa(await python(), [path, ...args], {
+    const { stdout } = await execa(await python(version), [path, ...args], {
         env: { ...env, GIT_PYTHON_REFRESH: "quiet", MLFLOW_DISABLE_TELEMETRY: "true" },
         // What must not reach the platform: a client on this host has none of it.
         extendEnv: true,
     });
-    return JSON.parse(stdout.split("\n").at(-1) ?? "") as T;
+    return lastLine(stdout) as T;
 }

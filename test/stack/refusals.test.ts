@@ -169,8 +169,17 @@ const rows = (): Row[] => [
     one(
         "bindAddress",
         "0.0.0.0",
-        '"0.0.0.0" is not a loopback address, and without login and TLS everybody who reaches it could read and delete ' +
-            "everything: set 127.0.0.1, and reach it from elsewhere by an SSH tunnel",
+        "0.0.0.0 lets other machines in, and everybody who reaches it could read or take over what is here: set login " +
+            "(mlflowAuth true) and TLS (publicHost), or 127.0.0.1 and reach it by an SSH tunnel; allowInsecureExposure true " +
+            "lets it be so all the same",
+    ),
+    one("adminPassword", "too short", "has 9 characters: MLflow needs at least 12"),
+    one("adminUsername", "a:b", '"a:b" is not of 1 to 255 ASCII characters without a colon: set another name'),
+    one("artifactTransfer", "direct", '"direct" is not one of proxied, presigned'),
+    one(
+        "tlsEmail",
+        "it@example.com",
+        "is for the gateway, which runs with publicHost: set that, or pulumi config rm tlsEmail",
     ),
     one("pgUser", "postgres", '"postgres" is taken by PostgreSQL or this platform: set another name'),
 ];

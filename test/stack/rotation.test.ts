@@ -54,7 +54,11 @@ describe("a generated credential gets another value by one command", () => {
     const checkout = Checkout.at(platform.directory, platform.stateHome);
     let runId: string;
     beforeAll(async () => {
-        ({ runId } = await runPython<{ runId: string }>("log_and_read.py", [platform.trackingUri, "log", text]));
+        ({ runId } = await runPython<{ runId: string }>(
+            "log_and_read.py",
+            [platform.trackingUri, "log", text],
+            platform.login,
+        ));
     });
 
     it("all four: the old ones stop working, the new ones work, and the data is there", async () => {
@@ -92,7 +96,7 @@ describe("a generated credential gets another value by one command", () => {
         }
         // What encrypts users' credentials is not a login, and stays.
         expect(await serverFile(stack, "kek_passphrase")).toBe(kek);
-        expect(await runPython("log_and_read.py", [platform.trackingUri, "read", runId])).toEqual({
+        expect(await runPython("log_and_read.py", [platform.trackingUri, "read", runId], platform.login)).toEqual({
             param: text,
             artifact: text,
         });
@@ -128,17 +132,25 @@ describe("a credential in the configuration is changed by config set and up", ()
     const bucket = planted("mlflowBucketName");
     let runId: string;
     beforeAll(async () => {
-        ({ runId } = await runPython<{ runId: string }>("log_and_read.py", [platform.trackingUri, "log", text]));
+        ({ runId } = await runPython<{ runId: string }>(
+            "log_and_read.py",
+            [platform.trackingUri, "log", text],
+            platform.login,
+        ));
     });
 
-    it("pgPassword, minioSecretAccessKey and minioRootPassword, and back", async () => {
+    it("pgPassword, pgAuthPassword, adminPassword, minioSecretAccessKey and minioRootPassword, and back", async () => {
         const before = await checkout.outputs(stack);
         const { minioEndpoint: at } = before;
         const others = {
             pgPassword: "another % password",
             minioSecretAccessKey: "another \\ secret's",
             minioRootPassword: 'another "root" password',
+            pgAuthPassword: "another : password",
+            adminPassword: "another \\ password",
         };
+        const { MLFLOW_TRACKING_PASSWORD: earlier, ...named } = platform.login;
+        const login = { ...named, MLFLOW_TRACKING_PASSWORD: others.adminPassword };
         const s3 = async (id: string, key: string, other: string) => [
             await s3Login(at, planted(id), planted(key), bucket),
             await s3Login(at, planted(id), other, bucket),
@@ -152,21 +164,19 @@ describe("a credential in the configuration is changed by config set and up", ()
             const refused = ["SignatureDoesNotMatch", undefined];
             expect(await s3("minioAccessKey", "minioSecretAccessKey", others.minioSecretAccessKey)).toEqual(refused);
             expect(await s3("minioRootUser", "minioRootPassword", others.minioRootPassword)).toEqual(refused);
-            expect(await runPython("log_and_read.py", [platform.trackingUri, "read", runId])).toEqual({
+            expect(await runPython("log_and_read.py", [platform.trackingUri, "read", runId], login)).toEqual({
                 param: text,
                 artifact: text,
             });
+            const authorization = `Basic ${Buffer.from(`${named.MLFLOW_TRACKING_USERNAME ?? ""}:${earlier ?? ""}`).toString("base64")}`;
+            expect((await fetch(platform.trackingUri, { headers: { authorization } })).status).toBe(401);
         });
         // One alone: only its users are replaced.
         const identity = await identities(stack);
-        await checkout.configured(
-            stack,
-            { pgPassword: others.pgPassword, minioSecretAccessKey: others.minioSecretAccessKey },
-            async () => {
-                await up();
-                expect((await replacedSince(stack, identity)).sort()).toEqual(["minio", "minio-provision"]);
-            },
-        );
+        await checkout.configured(stack, { ...others, minioRootPassword: planted("minioRootPassword") }, async () => {
+            await up();
+            expect((await replacedSince(stack, identity)).sort()).toEqual(["minio", "minio-provision"]);
+        });
     });
 
     afterAll(async () => {

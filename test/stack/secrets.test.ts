@@ -34,10 +34,25 @@ let secrets: Record<string, string>;
 beforeAll(async () => {
     const planted = inject("plantedSecrets");
     expect((await checkout.outputs(stack)).minioRootPassword).toBe(planted.minioRootPassword);
-    // The one secret that is always generated, from inside the server.
+    // What is always generated: two files of the server, and the authority's key.
     const kek = await docker("exec", `mlflow-platform-${stack}-mlflow`, "cat", "/run/secrets/platform/kek_passphrase");
     expect(kek).toMatch(/^[A-Za-z0-9]{32}$/);
-    secrets = { ...planted, kek };
+    const flask = await docker(
+        "exec",
+        `mlflow-platform-${stack}-mlflow`,
+        "cat",
+        "/run/secrets/platform/flask_secret_key",
+    );
+    expect(flask).toMatch(/^[A-Za-z0-9]{32}$/);
+    const { resources } = (await checkout.state(stack, true)).deployment as {
+        resources: { urn: string; outputs?: { keepers?: { plaintext: string } } }[];
+    };
+    const keepers =
+        resources.find(({ urn }) => urn.endsWith(":RandomId::authority"))?.outputs?.keepers?.plaintext ?? "{}";
+    const { privateKey: pem = "" } = JSON.parse(keepers) as { privateKey?: string };
+    const privateKey = pem.split("\n")[1] ?? "";
+    expect(privateKey).toMatch(/^MIGHAgEA[A-Za-z0-9+/]{56}$/);
+    secrets = { ...planted, kek, flask, privateKey };
 });
 
 /** Names of the secrets that stand in a text. */

@@ -1,3 +1,4 @@
+import { X509Certificate, createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -10,22 +11,27 @@ import {
     type RawConfiguration,
     bucketNameDefect,
     configurationProblems,
+    defaultAuthUser,
     defaultOwner,
     generatedKeys,
     hostDefect,
     imageReferenceDefect,
+    isLoopback,
     keys,
     longestStackName,
     parseConfiguration,
     portOf,
     postgresNameDefect,
     problemText,
+    publicHostDefect,
     publishedPorts,
     readConfiguration,
+    usernameDefect,
 } from "../../config.ts";
 import type { LastUpdate } from "../../lastUpdate.ts";
 import { UpdateError } from "../../updateError.ts";
-import { authorities } from "./support/certificates.ts";
+import { issueCertificate, makeAuthority } from "../../components/certificates.ts";
+import { authorities, certificateWithSubject, givenCertificate } from "./support/certificates.ts";
 import { Commands } from "./support/commands.ts";
 import { project, record, stack } from "./support/recording.ts";
 
@@ -42,7 +48,15 @@ function fileOf(name: string, content: string): string {
 const authority = fileOf("authority.pem", authorities.one);
 
 const names = Object.keys(keys) as (keyof Configuration)[];
-const secretNames = ["minioSecretAccessKey", "pgPassword", "minioRootPassword", "pgOwnerPassword"];
+const secretNames = [
+    "minioSecretAccessKey",
+    "pgPassword",
+    "minioRootPassword",
+    "adminPassword",
+    "tlsPrivateKey",
+    "pgOwnerPassword",
+    "pgAuthPassword",
+];
 
 /** Parses with every key that must be a secret being one. */
 function parse(values: Record<string, string>, baseImage?: string) {
@@ -52,9 +66,6 @@ const problemsOf = (values: Record<string, string>) => parse(values).problems;
 
 const bucketHint = "set 3 to 63 lower-case letters, digits, dots and hyphens, such as mlflow";
 const imageHint = "is not an image reference: set one such as registry.example.com/mlflow:3.17.2";
-const loopbackHint =
-    "is not a loopback address, and without login and TLS everybody who reaches it could read and delete everything: " +
-    "set 127.0.0.1, and reach it from elsewhere by an SSH tunnel";
 const ownHint = "is a container's own address inside that container: set host.docker.internal for the engine's host";
 const hostHint = (key: string) =>
     `is not a host's name or address: set one such as db.example.com, without a scheme; the port is ${key}`;
@@ -110,9 +121,9 @@ const cpus = (value: number): Row => ({
         ]),
     ),
 });
-const atLeast = (length: number): Record<string, string> => ({
+const atLeast = (length: number, who = "MinIO"): Record<string, string> => ({
     ...texts,
-    [".".repeat(length - 1)]: `has ${length - 1} characters: MinIO needs at least ${length}`,
+    [".".repeat(length - 1)]: `has ${length - 1} characters: ${who} needs at least ${length}`,
 });
 /** Hosts that are refused, but for those that are no text at all. `portKey` is the key of the port beside it. */
 const noHosts = (portKey: string): Record<string, string> =>
@@ -204,6 +215,7 @@ const role = (value: string | undefined): Row => ({
                 "template1",
                 "mlflow_platform_owner",
                 "mlflow_platform_server",
+                "mlflow_platform_auth",
             ].map((name) => [name, `"${name}" is taken by PostgreSQL or this platform: set another name`]),
         ),
     },
@@ -248,6 +260,24 @@ const image: Row = {
         ),
     },
 };
+
+const oneOf = (value: string, values: string[], others: string[]): Row => ({
+    default: value,
+    takes: Object.fromEntries(values.map((text) => [text, text])),
+    refuses: {
+        ...texts,
+        ...Object.fromEntries(others.map((text) => [text, `"${text}" is not one of ${values.join(", ")}`])),
+    },
+});
+const yesOrNo = (value: boolean): Row => ({
+    default: value,
+    takes: { true: true, false: false },
+    refuses: notBoolean,
+});
+const publicHostHint =
+    "is not a host's name in lower case or an IPv4 address: set one such as mlflow.example.com, without scheme and port";
+const notAKey =
+    "is not a private key in PEM form without a passphrase: pulumi config set --secret tlsPrivateKey < key.pem";
 
 const table: Record<keyof Configuration, Row> = {
     mlflowPort: port(5000),
@@ -345,33 +375,146 @@ const table: Record<keyof Configuration, Row> = {
     },
     minioRootUser: { default: undefined, takes: { abc: "abc" }, refuses: atLeast(3) },
     minioRootPassword: { default: undefined, takes: { "12345678": "12345678" }, refuses: atLeast(8) },
-    minioStorageUseHttps: {
-        default: false,
-        takes: { false: false },
-        refuses: notBoolean,
-    },
+    minioStorageUseHttps: yesOrNo(false),
     bindAddress: {
         default: "127.0.0.1",
+        // Addresses that other machines reach are further below.
         takes: { "127.0.0.2": "127.0.0.2", "127.1.2.3": "127.1.2.3" },
         refuses: {
             ...texts,
             ...Object.fromEntries(
-                [
-                    "0.0.0.0",
-                    "192.168.1.10",
-                    "::",
-                    "::1",
-                    "localhost",
-                    "127.0.0.1.example.com",
-                    "127.999.0.1",
-                    "1127.0.0.1",
-                    "127.0.1",
-                ].map((address) => [address, `"${address}" ${loopbackHint}`]),
+                ["::", "::1", "localhost", "127.0.0.1.example.com", "127.999.0.1", "1127.0.0.1", "127.0.1", "*"].map(
+                    (address) => [address, `"${address}" is not an IPv4 address: set one such as 127.0.0.1 or 0.0.0.0`],
+                ),
             ),
         },
     },
+    allowInsecureExposure: yesOrNo(false),
+    mlflowAuth: yesOrNo(true),
+    adminUsername: {
+        default: "admin",
+        takes: Object.fromEntries(
+            ["Ana Maria", "a", "ana@example.com", "$(a)'\"~", "u".repeat(255)].map((name) => [name, name]),
+        ),
+        refuses: {
+            ...texts,
+            ...Object.fromEntries(
+                ["a:b", ":", "u".repeat(256), "Müller", "a\u0080b", "名"].map((name) => [
+                    name,
+                    `"${name}" is not of 1 to 255 ASCII characters without a colon: set another name`,
+                ]),
+            ),
+        },
+    },
+    adminPassword: {
+        default: undefined,
+        takes: { "123456789012": "123456789012", "p:w d'\"\\$%~!": "p:w d'\"\\$%~!" },
+        refuses: {
+            ...atLeast(12, "MLflow"),
+            ...Object.fromEntries(
+                ["pässword long enough", "long enough for €", "ü"].map((word) => [
+                    word,
+                    "contains other characters than those of ASCII, which MLflow does not read everywhere: set another one",
+                ]),
+            ),
+        },
+    },
+    defaultPermission: oneOf(
+        "NO_PERMISSIONS",
+        ["NO_PERMISSIONS", "READ", "USE", "EDIT", "MANAGE"],
+        ["read", "NONE", "ADMIN", "READ, EDIT"],
+    ),
+    publicHost: {
+        default: undefined,
+        takes: Object.fromEntries(
+            ["mlflow.example.com", "ml", "localhost", "127.0.0.1", "10.0.0.5", "4.example.com", "s3.example.com"].map(
+                (name) => [name, name],
+            ),
+        ),
+        refuses: {
+            ...texts,
+            ...Object.fromEntries(
+                ["postgres", "minio", "s3", "mlflow", "gateway", "host.docker.internal"].map((name) => [
+                    name,
+                    `"${name}" has a meaning of its own on the stack's network: set the name that clients use, such as mlflow.example.com`,
+                ]),
+            ),
+            ...Object.fromEntries(
+                [
+                    "https://mlflow.example.com",
+                    "mlflow.example.com:443",
+                    "mlflow.example.com/",
+                    "mlflow.example.com.",
+                    "*.example.com",
+                    "MLflow.example.com",
+                    "ml_flow",
+                    "mlflow ui",
+                    "0.0.0.0",
+                    "::1",
+                    "[::1]",
+                    "010.0.0.5",
+                    "2130706433",
+                    "xn--a",
+                    "$(id).example.com",
+                    `${"a".repeat(64)}.example.com`,
+                ].map((name) => [name, `"${name}" ${publicHostHint}`]),
+            ),
+        },
+    },
+    // The files, and keys in other forms, are further below.
+    tlsCertificateFile: { default: undefined, takes: {}, refuses: texts },
+    tlsPrivateKey: {
+        default: undefined,
+        takes: {},
+        refuses: Object.fromEntries(
+            [
+                "",
+                "key.pem",
+                "hunter2",
+                "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n",
+                authorities.one,
+            ].map((text) => [text, notAKey]),
+        ),
+    },
+    tlsEmail: {
+        default: undefined,
+        takes: { "it@example.com": "it@example.com", "a+b@c": "a+b@c" },
+        refuses: {
+            ...texts,
+            ...Object.fromEntries(
+                ["it", "@example.com", "it@", "a@b@c", "it at@example.com", "it@example .com"].map((address) => [
+                    address,
+                    `"${address}" is not an e-mail address: set one such as it@example.com`,
+                ]),
+            ),
+        },
+    },
+    tlsAcmeDirectory: {
+        default: undefined,
+        takes: Object.fromEntries(
+            ["https://ca.example.com/acme/directory", "https://10.0.0.5:9000/acme"].map((url) => [url, url]),
+        ),
+        refuses: {
+            ...texts,
+            ...Object.fromEntries(
+                ["http://ca.example.com/acme", "ca.example.com", "https://", "https:// a", "ftp://ca.example.com"].map(
+                    (url) => [url, `"${url}" is not a URL with https: set the directory of the ACME authority`],
+                ),
+            ),
+        },
+    },
+    tlsAcmeCaFile: { default: undefined, takes: {}, refuses: texts },
+    gatewayHttpPort: { ...port(0), default: undefined },
+    artifactTransfer: oneOf("proxied", ["proxied", "presigned"], ["Presigned", "direct", "true"]),
+    artifactTempSize: {
+        default: 10240,
+        takes: { "64": 64, "1048576": 1048576 },
+        refuses: wholeNumber(64, 1048576),
+    },
     pgOwnerUser: role(undefined),
     pgOwnerPassword: { default: undefined, takes: { x: "x" }, refuses: texts },
+    pgAuthUser: role(undefined),
+    pgAuthPassword: { default: undefined, takes: { x: "x" }, refuses: texts },
     pgSslMode: {
         default: undefined,
         takes: Object.fromEntries(
@@ -429,6 +572,7 @@ const table: Record<keyof Configuration, Row> = {
     mlflowImage: image,
     minioImage: image,
     postgresImage: image,
+    gatewayImage: image,
     baseImage: image,
     mlflowWorkers: { default: 2, takes: { "1": 1, "5": 5 }, refuses: wholeNumber(1, 32) },
     mlflowMemory: memory(2048, 768),
@@ -440,11 +584,25 @@ const table: Record<keyof Configuration, Row> = {
     pgMemory: memory(1024, 256),
     pgCpus: cpus(1),
     pgWaitSeconds: seconds(300),
+    gatewayMemory: memory(256, 64),
+    gatewayCpus: cpus(1),
+    gatewayWaitSeconds: seconds(300),
 };
 
 /** An external database and an external store, with what each needs. */
 const externalDatabase = { pgHost: "db.example.com", pgPassword: "hunter2" };
 const externalStore = { minioHost: "s3.example.com", minioAccessKey: "somebody", minioSecretAccessKey: "long enough" };
+
+/** A gateway, with one certificate or another. */
+const withGateway = { publicHost: "mlflow.example.com" };
+const given = await givenCertificate(["mlflow.example.com", "10.0.0.5"]);
+const certificateFile = fileOf("given.pem", given.certificate);
+const withCertificate = {
+    ...withGateway,
+    tlsCertificateFile: certificateFile,
+    tlsPrivateKey: given.privateKey,
+};
+const withAcme = { ...withGateway, tlsEmail: "it@example.com", mlflowPort: "443" };
 
 /** Other keys that a key's values need beside them, so that they are judged alone. */
 const beside: Partial<Record<keyof Configuration, Record<string, string>>> = {
@@ -454,6 +612,15 @@ const beside: Partial<Record<keyof Configuration, Record<string, string>>> = {
     pgCaFile: { ...externalDatabase, pgSslMode: "verify-full" },
     minioHost: { minioAccessKey: "somebody", minioSecretAccessKey: "long enough" },
     minioCaFile: { ...externalStore, minioStorageUseHttps: "true" },
+    tlsCertificateFile: withCertificate,
+    tlsPrivateKey: withCertificate,
+    tlsEmail: { ...withGateway, mlflowPort: "443" },
+    tlsAcmeDirectory: withAcme,
+    tlsAcmeCaFile: { ...withAcme, tlsAcmeDirectory: "https://ca.example.com/acme" },
+    gatewayHttpPort: withGateway,
+    gatewayImage: withGateway,
+    gatewayMemory: withGateway,
+    gatewayCpus: withGateway,
 };
 /** The same, for one value alone. */
 const besideValue: Record<string, Record<string, string>> = { "verify-ca": { pgCaFile: authority } };
@@ -465,7 +632,8 @@ describe("the table of keys", () => {
 
     it.each(names)("%s is documented, with what stands in for it when it is unset", (name) => {
         const key: Key<unknown> = keys[name];
-        expect(key.doc).toMatch(/^[A-Z].*\.$/);
+        // A sentence, or one that ends in a command.
+        expect(key.doc).toMatch(/^[A-Z].*(\.|: pulumi config set --secret \w+ < key\.pem)$/);
         // Exactly one of the two: a default, or words for what happens without.
         expect([key.default === undefined, key.unset === undefined]).toContain(true);
         expect(key.default === undefined && key.unset === undefined).toBe(false);
@@ -510,6 +678,11 @@ describe("the table of keys", () => {
         expectTypeOf<Configuration["pgOwnerUser"]>().toEqualTypeOf<string | undefined>();
         expectTypeOf<Configuration["pgCaFile"]>().toEqualTypeOf<string | undefined>();
         expectTypeOf<Configuration["minioRegion"]>().toEqualTypeOf<string>();
+        expectTypeOf<Configuration["mlflowAuth"]>().toEqualTypeOf<boolean>();
+        expectTypeOf<Configuration["artifactTransfer"]>().toEqualTypeOf<string>();
+        expectTypeOf<Configuration["publicHost"]>().toEqualTypeOf<string | undefined>();
+        expectTypeOf<Configuration["gatewayHttpPort"]>().toEqualTypeOf<number | undefined>();
+        expectTypeOf<Configuration["tlsPrivateKey"]>().toEqualTypeOf<string | undefined>();
     });
 
     it("knows which values are generated where they are unset", () => {
@@ -519,7 +692,9 @@ describe("the table of keys", () => {
             "pgPassword",
             "minioRootUser",
             "minioRootPassword",
+            "adminPassword",
             "pgOwnerPassword",
+            "pgAuthPassword",
         ]);
     });
 });
@@ -546,6 +721,14 @@ describe.each(names)("%s", (name) => {
 
 describe("keys that do not go together", () => {
     const differentPorts = "set two different ports";
+    const takenAuthUser: [Record<string, string>, string, string][] = [
+        [{ pgAuthUser: "mlflow" }, "mlflow", "pgUser"],
+        [{ pgUser: "ana", pgAuthUser: "ana" }, "ana", "pgUser"],
+        [{ pgUser: "mlflow_auth" }, "mlflow_auth", "pgUser"],
+        [{ pgAuthUser: "mlflow_owner" }, "mlflow_owner", "pgOwnerUser"],
+        [{ pgOwnerUser: "chief", pgAuthUser: "chief" }, "chief", "pgOwnerUser"],
+        [{ pgOwnerUser: "mlflow_auth" }, "mlflow_auth", "pgOwnerUser"],
+    ];
 
     it.each<[string, Record<string, string>, string[]]>([
         [
@@ -568,13 +751,33 @@ describe("keys that do not go together", () => {
             { minioRootUser: "admin", minioAccessKey: "admin" },
             ["minioAccessKey: is also minioRootUser, which MLflow must not get: set two different names"],
         ],
+        ...takenAuthUser.map(([values, name, same]): [string, Record<string, string>, string[]] => [
+            `the role of the users' tables as ${same}: ${name}`,
+            values,
+            [`pgAuthUser: "${name}" is also ${same}, which must not reach the users' tables: set another name`],
+        ]),
         [
-            "TLS for the store that runs here",
-            { minioStorageUseHttps: "true" },
+            "one role for all three",
+            { pgUser: "ana", pgOwnerUser: "ana", pgAuthUser: "ana" },
             [
-                "minioStorageUseHttps: TLS for the store that runs here is not supported in this version: set false; it is " +
-                    "published on loopback only",
+                'pgOwnerUser: "ana" is also pgUser, which must not own the tables: set two different names',
+                'pgAuthUser: "ana" is also pgUser, which must not reach the users\' tables: set another name',
             ],
+        ],
+        [
+            "the gateway's plain port as another",
+            { ...withGateway, gatewayHttpPort: "9001" },
+            [`minioConsoleAddress: port 9001 is also that of gatewayHttpPort: ${differentPorts}`],
+        ],
+        [
+            "the gateway's plain port as MLflow's",
+            { ...withGateway, gatewayHttpPort: "5000" },
+            [`gatewayHttpPort: port 5000 is also that of mlflowPort: ${differentPorts}`],
+        ],
+        [
+            "the console on the port that S3 has inside the network, behind a gateway as well",
+            { ...withGateway, minioPort: "9010", minioConsoleAddress: ":9000" },
+            ["minioConsoleAddress: port 9000 is MinIO's S3 port on the stack's network: set another one"],
         ],
         [
             "how to reach an external PostgreSQL, and none",
@@ -646,6 +849,15 @@ describe("keys that do not go together", () => {
         ["S3 published elsewhere than 9000", { minioPort: "9010" }],
         ["an owner of another name than pgUser's", { pgUser: "mlflow_owner", pgOwnerUser: "chief" }],
         ["another region for the MinIO that runs here", { minioRegion: "eu-central-1" }],
+        ["TLS for the store that runs here", { minioStorageUseHttps: "true" }],
+        ["TLS for it behind a gateway", { ...withGateway, minioStorageUseHttps: "true" }],
+        ["a gateway's plain port beside the others", { ...withGateway, gatewayHttpPort: "80" }],
+        ["another role for the users' tables", { pgUser: "mlflow_auth", pgAuthUser: "people" }],
+        ["presigned artifacts without a gateway", { artifactTransfer: "presigned" }],
+        [
+            "everything of the login where there is none",
+            { mlflowAuth: "false", adminUsername: "ana", pgAuthUser: "people" },
+        ],
     ])("but %s is fine", (_words, values) => {
         expect(problemsOf(values)).toEqual([]);
     });
@@ -662,6 +874,9 @@ describe("keys that do not go together", () => {
     it("are not compared with a default where the one that is set has a problem of its own", () => {
         const reserved = 'pgOwnerUser: "pg_mine" begins with pg_, which PostgreSQL reserves: set another name';
         expect(problemsOf({ pgUser: "mlflow_owner", pgOwnerUser: "pg_mine" })).toEqual([reserved]);
+        expect(problemsOf({ pgUser: "mlflow_auth", pgAuthUser: "pg_mine" })).toEqual([
+            reserved.replace("pgOwnerUser", "pgAuthUser"),
+        ]);
         expect(
             problemsOf({ ...externalDatabase, pgOwnerUser: "pg_mine", pgOwnerPassword: "hunter3", pgUser: "pg_mine" }),
         ).toEqual([reserved.replace("pgOwnerUser", "pgUser"), reserved]);
@@ -671,6 +886,9 @@ describe("keys that do not go together", () => {
 describe("a PostgreSQL that somebody else runs", () => {
     const password = "pgPassword: is needed with pgHost: pulumi config set --secret pgPassword";
     const owner = { pgOwnerUser: "chief", pgOwnerPassword: "hunter3" };
+    const people = { pgAuthUser: "people", pgAuthPassword: "hunter4" };
+    const sameAuthUser = (name: string, same: string) =>
+        `pgAuthUser: "${name}" is also ${same}: set another name, or remove pgAuthUser and pgAuthPassword and pgUser does both`;
     const unchecked = (mode: string) =>
         `pgCaFile: nothing is checked against it with pgSslMode ${mode}: set pgSslMode verify-full`;
 
@@ -710,6 +928,40 @@ describe("a PostgreSQL that somebody else runs", () => {
             [unchecked(mode)],
         ]),
         [
+            "a role for the users' tables without a password",
+            { ...externalDatabase, pgAuthUser: "people" },
+            ["pgAuthPassword: is needed with pgHost and pgAuthUser: pulumi config set --secret pgAuthPassword"],
+        ],
+        [
+            "a password for it without the role",
+            { ...externalDatabase, pgAuthPassword: "hunter4" },
+            ["pgAuthUser: is needed with pgHost and pgAuthPassword: pulumi config set pgAuthUser"],
+        ],
+        [
+            "the server's role as that of the users' tables",
+            { ...externalDatabase, ...owner, ...people, pgAuthUser: "mlflow" },
+            [sameAuthUser("mlflow", "pgUser")],
+        ],
+        [
+            "the same where it migrates as well",
+            { ...externalDatabase, ...people, pgUser: "people" },
+            [sameAuthUser("people", "pgUser")],
+        ],
+        [
+            "the owner's role as that of the users' tables",
+            { ...externalDatabase, ...owner, ...people, pgAuthUser: "chief" },
+            [sameAuthUser("chief", "pgOwnerUser")],
+        ],
+        [
+            "one role for all three",
+            { ...externalDatabase, ...owner, ...people, pgUser: "chief", pgAuthUser: "chief" },
+            [
+                'pgOwnerUser: "chief" is also pgUser: set two different names, or remove pgOwnerUser and pgOwnerPassword and ' +
+                    "pgUser does both",
+                sameAuthUser("chief", "pgUser"),
+            ],
+        ],
+        [
             "everything that is missing at once",
             { pgHost: "db.example.com", pgOwnerUser: "mlflow", pgSslMode: "verify-ca" },
             [
@@ -728,6 +980,12 @@ describe("a PostgreSQL that somebody else runs", () => {
     it.each<[string, Record<string, string>]>([
         ["one role for both", externalDatabase],
         ["two roles", { ...externalDatabase, ...owner }],
+        ["three roles", { ...externalDatabase, ...owner, ...people }],
+        ["two roles, one of them for the users' tables", { ...externalDatabase, ...people }],
+        [
+            "a role for the users' tables that is called as the owner is by default",
+            { ...externalDatabase, ...people, pgAuthUser: "mlflow_owner" },
+        ],
         ["another port and database", { ...externalDatabase, pgPort: "6432", pgDatabase: "tracking" }],
         ...["disable", "prefer", "require", "verify-full"].map((mode): [string, Record<string, string>] => [
             `${mode} without an authority`,
@@ -916,6 +1174,7 @@ describe("an S3 store that somebody else runs", () => {
 describe.each([
     ["pgCaFile", { ...externalDatabase, pgSslMode: "verify-full" }],
     ["minioCaFile", { ...externalStore, minioStorageUseHttps: "true" }],
+    ["tlsAcmeCaFile", { ...withAcme, tlsAcmeDirectory: "https://ca.example.com/acme" }],
 ] as const)("the file of %s", (name, others) => {
     const { one, two } = authorities;
     /** What a file of that content gives: the value, or the defect. */
@@ -996,6 +1255,427 @@ describe.each([
     });
 });
 
+describe("who is let in", () => {
+    const login = "login (mlflowAuth true)";
+    const tls = "TLS (publicHost)";
+    const exposed = (address: string, missing: string) =>
+        `bindAddress: ${address} lets other machines in, and everybody who reaches it could read or take over what is here: ` +
+        `set ${missing}, or 127.0.0.1 and reach it by an SSH tunnel; allowInsecureExposure true lets it be so all the same`;
+
+    it.each<[string, boolean, boolean, string | undefined]>([
+        // address, login, gateway, what is missing
+        ["127.0.0.1", true, true, undefined],
+        ["127.0.0.1", false, false, undefined],
+        ["127.9.9.9", false, false, undefined],
+        ["0.0.0.0", true, true, undefined],
+        ["0.0.0.0", false, true, login],
+        ["0.0.0.0", true, false, tls],
+        ["0.0.0.0", false, false, `${login} and ${tls}`],
+        ["192.168.1.10", true, true, undefined],
+        ["192.168.1.10", false, true, login],
+        ["192.168.1.10", true, false, tls],
+        ["128.0.0.1", false, false, `${login} and ${tls}`],
+    ])("is right at %s with login %s and gateway %s, but for %s", (bindAddress, mlflowAuth, gateway, missing) => {
+        const values = { bindAddress, mlflowAuth: String(mlflowAuth), ...(gateway ? withGateway : {}) };
+        expect(problemsOf(values)).toEqual(missing === undefined ? [] : [exposed(bindAddress, missing)]);
+        expect(problemsOf({ ...values, allowInsecureExposure: "true" })).toEqual([]);
+        // What stands in every stack is the same as what is unset.
+        expect(problemsOf({ ...values, allowInsecureExposure: "false" })).toEqual(problemsOf(values));
+    });
+
+    it("has login where nothing is said", () => {
+        expect(problemsOf({ ...withGateway, bindAddress: "0.0.0.0" })).toEqual([]);
+    });
+
+    it("is not judged by a key that has a problem of its own", () => {
+        const notBoolean = (key: string) => `${key}: "x" is neither true nor false`;
+        const open = { ...withGateway, bindAddress: "0.0.0.0" };
+        expect(problemsOf({ ...open, mlflowAuth: "x" })).toEqual([notBoolean("mlflowAuth")]);
+        expect(problemsOf({ bindAddress: "0.0.0.0", allowInsecureExposure: "x" })).toEqual([
+            notBoolean("allowInsecureExposure"),
+        ]);
+        expect(problemsOf({ ...open, publicHost: "minio" })).toEqual([
+            expect.stringMatching(/^publicHost: "minio" has/),
+        ]);
+    });
+
+    it("is everybody or nobody by the address alone", () => {
+        fc.assert(
+            fc.property(fc.ipV4(), (address) => {
+                const local = Number(address.split(".")[0]) === 127;
+                expect(isLoopback(address)).toBe(local);
+                expect(problemsOf({ bindAddress: address }).length === 0).toBe(local);
+            }),
+        );
+    });
+});
+
+describe("keys of the gateway", () => {
+    /** Each with a value that means something there, and its default. */
+    const ours: [string, string, string | undefined][] = [
+        ["tlsCertificateFile", certificateFile, undefined],
+        ["tlsPrivateKey", given.privateKey, undefined],
+        ["tlsEmail", "it@example.com", undefined],
+        ["tlsAcmeDirectory", "https://ca.example.com/acme", undefined],
+        ["tlsAcmeCaFile", authority, undefined],
+        ["gatewayHttpPort", "80", undefined],
+        ["gatewayImage", "registry.example.com/gateway:1", undefined],
+        ["gatewayMemory", "512", "256"],
+        ["gatewayCpus", "0.5", "1.0"],
+    ];
+    const unused = (name: string) =>
+        `${name}: is for the gateway, which runs with publicHost: set that, or pulumi config rm ${name}`;
+
+    it.each(ours)("has no use for %s = %s without it, but for its default %s", (name, value, byDefault) => {
+        expect(problemsOf({ [name]: value })).toEqual([unused(name)]);
+        expect(byDefault === undefined ? [] : problemsOf({ [name]: byDefault })).toEqual([]);
+    });
+
+    it("have no use all at once, and nothing else is wrong with them then", () => {
+        expect(problemsOf(Object.fromEntries(ours.map(([name, value]) => [name, value])))).toEqual(
+            ours.map(([name]) => unused(name)),
+        );
+    });
+
+    it("are judged as with a gateway where its name has a problem of its own", () => {
+        expect(problemsOf({ publicHost: "minio", gatewayMemory: "512", tlsAcmeCaFile: authority })).toEqual([
+            expect.stringMatching(/^publicHost: "minio" has a meaning of its own/),
+            "tlsAcmeDirectory: is needed with tlsAcmeCaFile: set the ACME authority's directory",
+        ]);
+    });
+
+    const keyMissing =
+        "tlsPrivateKey: is needed with tlsCertificateFile: pulumi config set --secret tlsPrivateKey < key.pem";
+    const certificateMissing = "tlsCertificateFile: is needed with tlsPrivateKey: set the path of its certificate";
+    const emailMissing = "tlsEmail: is needed with tlsAcmeDirectory: set the account's address";
+    const directoryMissing = "tlsAcmeDirectory: is needed with tlsAcmeCaFile: set the ACME authority's directory";
+    const two = "tlsEmail: stands beside tlsCertificateFile, and there is one certificate: remove one of them";
+    const noPort =
+        "tlsEmail: the authority asks at port 443 or 80, and neither is published: set mlflowPort 443 or gatewayHttpPort 80";
+    const noName = (name: string) =>
+        `tlsEmail: no authority signs for "${name}" by ACME: set publicHost to a name that it can look up, or pulumi config rm tlsEmail`;
+    const sameHost = (name: string, key: string) =>
+        `publicHost: "${name}" is also ${key}, and on the stack's network it is the gateway: set two different names`;
+    const tlsCertificateFile = certificateFile;
+    const tlsPrivateKey = given.privateKey;
+    const tlsAcmeDirectory = "https://ca.example.com/acme";
+
+    it.each<[string, Record<string, string>, string[]]>([
+        ["a certificate without its key", { tlsCertificateFile }, [keyMissing]],
+        ["a key without its certificate", { tlsPrivateKey }, [certificateMissing]],
+        ["a directory without an account", { tlsAcmeDirectory }, [emailMissing]],
+        ["its authority without a directory", { ...withAcme, tlsAcmeCaFile: authority }, [directoryMissing]],
+        ["both without an account", { tlsAcmeDirectory, tlsAcmeCaFile: authority }, [emailMissing]],
+        ["two certificates", { ...withAcme, tlsCertificateFile, tlsPrivateKey }, [two]],
+        ["ACME at no port of its own", { tlsEmail: "it@example.com" }, [noPort]],
+        ["ACME at others", { tlsEmail: "it@example.com", mlflowPort: "8443", gatewayHttpPort: "8080" }, [noPort]],
+        ["ACME at the wrong of the two", { tlsEmail: "it@example.com", minioPort: "443" }, [noPort]],
+        [
+            "the database's host",
+            { ...externalDatabase, pgHost: "mlflow.example.com" },
+            [sameHost("mlflow.example.com", "pgHost")],
+        ],
+        [
+            "the store's host, in other letters",
+            { ...externalStore, minioHost: "MLflow.Example.com", minioPort: "443" },
+            [sameHost("mlflow.example.com", "minioHost")],
+        ],
+        [
+            "the address of both",
+            {
+                ...externalDatabase,
+                ...externalStore,
+                publicHost: "10.0.0.5",
+                pgHost: "10.0.0.5",
+                minioHost: "10.0.0.5",
+            },
+            [sameHost("10.0.0.5", "pgHost"), sameHost("10.0.0.5", "minioHost")],
+        ],
+        ["ACME for an address", { ...withAcme, publicHost: "192.0.2.7" }, [noName("192.0.2.7")]],
+        ["ACME for a name without a domain", { ...withAcme, publicHost: "localhost" }, [noName("localhost")]],
+        [
+            "everything at once",
+            { tlsCertificateFile, tlsEmail: "it@example.com", tlsAcmeCaFile: authority, publicHost: "desk" },
+            [
+                keyMissing,
+                directoryMissing,
+                two,
+                noName("desk"),
+                noPort,
+                'tlsCertificateFile: is not for "desk" but for DNS:mlflow.example.com, IP Address:10.0.0.5: set publicHost to one of ' +
+                    "these, or another certificate",
+            ],
+        ],
+    ])("go together or are refused: %s", (_words, values, problems) => {
+        expect(problemsOf({ ...withGateway, ...values })).toEqual(problems);
+    });
+
+    it.each<[string, Record<string, string>]>([
+        ["nothing but its name", {}],
+        ["a certificate and its key", { tlsCertificateFile, tlsPrivateKey }],
+        ["ACME at 443", withAcme],
+        ["ACME at 80", { tlsEmail: "it@example.com", gatewayHttpPort: "80" }],
+        ["ACME at both", { ...withAcme, gatewayHttpPort: "80" }],
+        ["another ACME authority", { ...withAcme, tlsAcmeDirectory }],
+        ["one with a certificate of its own", { ...withAcme, tlsAcmeDirectory, tlsAcmeCaFile: authority }],
+        ["an address", { publicHost: "192.0.2.7" }],
+        ["a store elsewhere", { ...externalStore, minioPort: "5000" }],
+        ["a database on the same domain", { ...externalDatabase, pgHost: "db.mlflow.example.com" }],
+        ["a database on the engine's host", { ...externalDatabase, pgHost: "host.docker.internal" }],
+    ])("are fine: %s", (_words, values) => {
+        expect(problemsOf({ ...withGateway, ...values })).toEqual([]);
+    });
+});
+
+describe("ports for ACME", () => {
+    it.each<[string, Record<string, string>, string[]]>([
+        ["443", { mlflowPort: "x" }, ['mlflowPort: "x" is not a whole number from 1 to 65535']],
+        [
+            "443, beside another that is not 80",
+            { mlflowPort: "x", gatewayHttpPort: "8080" },
+            ['mlflowPort: "x" is not a whole number from 1 to 65535'],
+        ],
+        [
+            "80",
+            { mlflowPort: "8443", gatewayHttpPort: "x" },
+            ['gatewayHttpPort: "x" is not a whole number from 1 to 65535'],
+        ],
+    ])("are not missed where one that may be %s has a problem of its own", (_words, values, problems) => {
+        expect(problemsOf({ ...withGateway, tlsEmail: "it@example.com", ...values })).toEqual(problems);
+    });
+});
+
+describe("a certificate that is given", () => {
+    const hint = "set publicHost to one of these, or another certificate";
+    const read = (certificate: string, more: Record<string, string> = {}) =>
+        parse({ ...withCertificate, tlsCertificateFile: fileOf("some.pem", certificate), ...more });
+    const names = "DNS:mlflow.example.com, IP Address:10.0.0.5";
+
+    it("is the file's certificates, the key's first, and its key in one form", () => {
+        const { value, problems } = read(`# ours\n${given.certificate}${authorities.one}`);
+        expect(problems).toEqual([]);
+        expect(value.tlsCertificateFile).toBe(given.certificate + authorities.one);
+        expect(value.tlsPrivateKey).toBe(given.privateKey);
+    });
+
+    it.each<[string, Record<string, string>, string[]]>([
+        ["the name", {}, []],
+        ["the address", { publicHost: "10.0.0.5" }, []],
+        [
+            "another name",
+            { publicHost: "other.example.com" },
+            [`tlsCertificateFile: is not for "other.example.com" but for ${names}: ${hint}`],
+        ],
+        [
+            "a name below its own",
+            { publicHost: "a.mlflow.example.com" },
+            [`tlsCertificateFile: is not for "a.mlflow.example.com" but for ${names}: ${hint}`],
+        ],
+        [
+            "another address",
+            { publicHost: "10.0.0.6" },
+            [`tlsCertificateFile: is not for "10.0.0.6" but for ${names}: ${hint}`],
+        ],
+        [
+            "a name that has a problem of its own",
+            { publicHost: "minio" },
+            [expect.stringMatching(/^publicHost: "minio" has/)],
+        ],
+    ])("is or is not for %s", (_words, values, problems) => {
+        expect(problemsOf({ ...withCertificate, ...values })).toEqual(problems);
+    });
+
+    it("may be for every name of a domain, but not below that", async () => {
+        const { certificate, privateKey } = await givenCertificate(["*.example.com"]);
+        const one = (publicHost: string) => read(certificate, { tlsPrivateKey: privateKey, publicHost }).problems;
+        expect(one("mlflow.example.com")).toEqual([]);
+        expect(one("a.mlflow.example.com")).toEqual([
+            `tlsCertificateFile: is not for "a.mlflow.example.com" but for DNS:*.example.com: ${hint}`,
+        ]);
+    });
+
+    it("is for no name where it is an authority's", async () => {
+        const { certificate, privateKey } = await makeAuthority("Somebody", new Date());
+        expect(read(certificate, { tlsPrivateKey: privateKey }).problems).toEqual([
+            `tlsCertificateFile: is not for "mlflow.example.com" but for no name: ${hint}`,
+        ]);
+    });
+
+    it("is refused with another's key, and with its own behind the authority's", async () => {
+        const wrong =
+            "tlsPrivateKey: is not that of the first certificate in tlsCertificateFile: set the two that belong together";
+        const other = await givenCertificate(["mlflow.example.com"]);
+        expect(read(given.certificate, { tlsPrivateKey: other.privateKey }).problems).toEqual([wrong]);
+        expect(read(other.certificate + given.certificate).problems).toEqual([wrong]);
+        expect(read(given.certificate + other.certificate).problems).toEqual([]);
+    });
+
+    it("is refused where it is no longer good, on that day", async () => {
+        const at = new Date("2020-01-01T00:00:00Z");
+        const { certificate, privateKey } = await issueCertificate(
+            await makeAuthority("Somebody", at),
+            ["mlflow.example.com"],
+            at,
+        );
+        const problems = () => read(certificate, { tlsPrivateKey: privateKey }).problems;
+        vi.useFakeTimers({ toFake: ["Date"] });
+        try {
+            // Ten years of 365 days.
+            vi.setSystemTime(new Date("2029-12-29T00:00:00Z"));
+            expect(problems()).toEqual([]);
+            vi.setSystemTime(new Date("2029-12-29T00:00:01Z"));
+            expect(problems()).toEqual([
+                "tlsCertificateFile: has not been valid since Dec 29 00:00:00 2029 GMT: set a new one",
+            ]);
+        } finally {
+            vi.useRealTimers();
+        }
+    });
+
+    it("is refused before the first day on which it is good", () => {
+        const problems = () => problemsOf(withCertificate);
+        const { validFrom } = new X509Certificate(given.certificate);
+        vi.useFakeTimers({ toFake: ["Date"] });
+        try {
+            vi.setSystemTime(new Date(validFrom));
+            expect(problems()).toEqual([]);
+            vi.setSystemTime(new Date(Date.parse(validFrom) - 1));
+            expect(problems()).toEqual([`tlsCertificateFile: is not valid before ${validFrom}: set one that is`]);
+        } finally {
+            vi.useRealTimers();
+        }
+    });
+
+    it("is for the names that it lists, whatever its subject is", async () => {
+        const { certificate, privateKey } = await certificateWithSubject("mlflow.example.com", undefined);
+        expect(read(certificate, { tlsPrivateKey: privateKey }).problems).toEqual([
+            `tlsCertificateFile: is not for "mlflow.example.com" but for no name: ${hint}`,
+        ]);
+        const other = await certificateWithSubject("mlflow.example.com", "other.example.com");
+        expect(read(other.certificate, { tlsPrivateKey: other.privateKey }).problems).toEqual([
+            `tlsCertificateFile: is not for "mlflow.example.com" but for DNS:other.example.com: ${hint}`,
+        ]);
+        const listed = await certificateWithSubject("other.example.com", "mlflow.example.com");
+        expect(read(listed.certificate, { tlsPrivateKey: listed.privateKey }).problems).toEqual([]);
+    });
+
+    describe("its key", () => {
+        const { privateKey: ours, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+        const elliptic = createPrivateKey(given.privateKey);
+        const keyOf = (text: string) => parse({ ...withCertificate, tlsPrivateKey: text });
+
+        it.each([
+            ["as openssl's older commands write it", elliptic.export({ type: "sec1", format: "pem" })],
+            ["with lines as Windows ends them", given.privateKey.replaceAll("\n", "\r\n")],
+            ["without the end of the last line", given.privateKey.trimEnd()],
+        ])("may be %s, and is PKCS #8 from there on", (_words, text) => {
+            const { value, problems } = keyOf(String(text));
+            expect(problems).toEqual([]);
+            expect(value.tlsPrivateKey).toBe(given.privateKey);
+        });
+
+        it("may be an RSA key in either form", () => {
+            const pkcs8 = ours.export({ type: "pkcs8", format: "pem" });
+            for (const type of ["pkcs1", "pkcs8"] as const) {
+                expect(keyOf(String(ours.export({ type, format: "pem" }))).value.tlsPrivateKey).toBe(pkcs8);
+            }
+        });
+
+        it.each([
+            ["a public one", publicKey.export({ type: "spki", format: "pem" })],
+            [
+                "one with a passphrase",
+                ours.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "x" }),
+            ],
+            ["a certificate", given.certificate],
+        ])("is not %s", (_words, text) => {
+            expect(keyOf(String(text)).problems).toEqual([`tlsPrivateKey: ${notAKey}`]);
+        });
+    });
+});
+
+describe("publicHostDefect and usernameDefect", () => {
+    const piece = fc.constantFrom(
+        "mlflow",
+        "s3",
+        "ML",
+        "example",
+        ".",
+        ".com",
+        ":",
+        "/",
+        "@",
+        "10",
+        "0x7f",
+        "-",
+        "*",
+        "ü",
+    );
+    const almost = fc.oneof(
+        fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join("")),
+        fc.ipV4(),
+        fc.domain(),
+        fc.string({ unit: "binary", maxLength: 10 }),
+    );
+
+    it("a host that is taken stands in a URL as it is, and is no service's", () => {
+        const seen = { taken: 0, refused: 0 };
+        fc.assert(
+            fc.property(almost, (name) => {
+                if (publicHostDefect(name) !== undefined) {
+                    seen.refused += 1;
+                    return;
+                }
+                seen.taken += 1;
+                const url = new URL(`https://${name}:9000`);
+                expect([url.hostname, url.port, url.pathname, url.username]).toEqual([name, "9000", "/", ""]);
+                expect([
+                    "postgres",
+                    "minio",
+                    "s3",
+                    "mlflow",
+                    "gateway",
+                    "host.docker.internal",
+                    "0.0.0.0",
+                ]).not.toContain(name);
+            }),
+            { numRuns: 1000 },
+        );
+        expect(Math.min(seen.taken, seen.refused)).toBeGreaterThan(100);
+    });
+
+    it("a user name is taken where HTTP's basic scheme gives it back and MLflow decodes it", () => {
+        const name = fc.oneof(
+            fc.string({ maxLength: 300 }),
+            fc.string({ unit: fc.constantFrom("a", " "), maxLength: 5 }),
+            fc.string({ unit: "binary", maxLength: 5 }),
+        );
+        fc.assert(
+            fc.property(name, fc.string(), (some, word) => {
+                const text = `${some}:${word}`;
+                const comesBack = text.slice(0, text.indexOf(":")) === some && some.length <= 255;
+                const isAscii = Array.from(some).every((character) => character >= " " && character <= "~");
+                const isBare = some !== "" && some.trim() === some;
+                expect(usernameDefect(some) === undefined).toBe(comesBack && isAscii && isBare);
+            }),
+            { numRuns: 500 },
+        );
+    });
+
+    it.each(["", " ", " ana", "ana ", "ana\t", "ana\n", "\nana", "a\u0000b", "ana\u007f", "\u00a0ana"])(
+        "a user name is not %j",
+        (name) => {
+            expect(usernameDefect(name)).toBe(
+                `"${name}" is not of 1 to 255 ASCII characters without a colon: set another name`,
+            );
+        },
+    );
+
+    it.each(["a", "~", "!", "a b", "a  b", "u".repeat(255)])("but it may be %j", (name) => {
+        expect(usernameDefect(name)).toBeUndefined();
+    });
+});
+
 describe("a key that does not exist", () => {
     it.each([
         ["mlflowport", "mlflowPort"],
@@ -1051,8 +1731,12 @@ describe("a key that does not exist", () => {
 
 describe("a secret in plain text", () => {
     it.each(secretNames)("%s is refused", (name) => {
-        const { problems } = parseConfiguration({ values: { [name]: "long enough" }, secrets: new Set() });
-        expect(problems).toEqual([
+        const values = {
+            ...withCertificate,
+            [name]: name === "tlsPrivateKey" ? given.privateKey : "long enough for all",
+        };
+        const secrets = new Set(["tlsPrivateKey"].filter((other) => other !== name));
+        expect(parseConfiguration({ values, secrets }).problems).toEqual([
             `${name}: is a secret but stands in plain text in the stack's file: pulumi config set --secret ${name}`,
         ]);
     });
@@ -1084,8 +1768,10 @@ describe("baseImage", () => {
     });
 });
 
-describe("the owner of a PostgreSQL that runs here", () => {
-    it("has the name that the reference says", () => {
+describe("the roles of a PostgreSQL that runs here", () => {
+    it("have the names that the reference says", () => {
+        expect(keys.pgAuthUser.unset).toContain(defaultAuthUser);
+        expect(defaultAuthUser).toBe("mlflow_auth");
         expect(keys.pgOwnerUser.unset).toContain(defaultOwner);
         expect(defaultOwner).toBe("mlflow_owner");
     });
@@ -1105,6 +1791,8 @@ describe("all problems together", () => {
         egress: "false",
         mlflowWorkers: "9",
         minioPort: "9001",
+        bindAddress: "0.0.0.0",
+        gatewayHttpPort: "80",
     };
 
     it("are reported at once: unknown keys, then the keys in their order, then combinations", () => {
@@ -1115,9 +1803,11 @@ describe("all problems together", () => {
             "pgPassword",
             "mlflowBucketName",
             "mlflowCpus",
-            // Database, store, network, memory, ports.
+            // Database, store, who is let in, network, memory, ports.
             "pgOwnerPassword",
             "minioVolumePath",
+            "bindAddress",
+            "gatewayHttpPort",
             "egress",
             "mlflowMemory",
             "minioConsoleAddress",
@@ -1624,6 +2314,15 @@ describe("published ports", () => {
     it("are those of the tracking server, the S3 API and the console", () => {
         expect(publishedPorts(parse({}).value)).toEqual({
             mlflowPort: 5000,
+            minioPort: 9000,
+            minioConsoleAddress: 9001,
+        });
+    });
+
+    it("have the gateway's plain port beside them", () => {
+        expect(publishedPorts(parse({ ...withGateway, gatewayHttpPort: "80" }).value)).toEqual({
+            mlflowPort: 5000,
+            gatewayHttpPort: 80,
             minioPort: 9000,
             minioConsoleAddress: 9001,
         });

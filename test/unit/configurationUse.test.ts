@@ -2,14 +2,19 @@
 import { writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Configuration, keys } from "../../config.ts";
-import { authorities } from "./support/certificates.ts";
+import { authorities, givenCertificate } from "./support/certificates.ts";
 import { inDirectoryOfItsOwn, platform } from "./support/platform.ts";
-import { type Recording, revealed } from "./support/recording.ts";
+import { type Recording, revealed, withoutHash } from "./support/recording.ts";
 
 inDirectoryOfItsOwn();
 
+const given = await givenCertificate(["mlflow.example.com"]);
+const renewed = await givenCertificate(["mlflow.example.com"]);
 beforeAll(() => {
     writeFileSync("authority.pem", authorities.one);
+    writeFileSync("given.pem", given.certificate);
+    writeFileSync("chain.pem", given.certificate + authorities.one);
+    writeFileSync("renewed.pem", renewed.certificate);
 });
 
 type Values = Readonly<Record<string, string>>;
@@ -20,11 +25,21 @@ const withDatabase: Values = { ...withPassword, pgHost: "db.example.com", pgSslM
 const withKey: Values = { minioAccessKey: "somebody", minioSecretAccessKey: "long enough" };
 const withStore: Values = { ...withKey, minioHost: "s3.example.com" };
 const withTls: Values = { ...withStore, minioStorageUseHttps: "true" };
+/** And a gateway, with the stack's own authority, another's certificate, or ACME. */
+const withGateway: Values = { publicHost: "mlflow.example.com" };
+const withCertificate: Values = {
+    ...withGateway,
+    tlsCertificateFile: "given.pem",
+    tlsPrivateKey: given.privateKey,
+};
+const withAcme: Values = { ...withGateway, tlsEmail: "it@example.com", mlflowPort: "443" };
+const withDirectory: Values = { ...withAcme, tlsAcmeDirectory: "https://ca.example.com/acme" };
 
 /** Key → a value that is not its default, and the resources that it must reach (and no other). */
 const table: Record<
     keyof Configuration,
-    { value: string; reaches: string[]; beside?: Values } | "refused in this version"
+    /** `along` is set with the key, because the two go together. */
+    { value: string; reaches: string[]; beside?: Values; along?: Values } | "refused in this version" | "lets others be"
 > = {
     mlflowPort: { value: "5001", reaches: ["docker:Container mlflow"] },
     minioAccessKey: {
@@ -131,10 +146,84 @@ const table: Record<
     },
     minioStorageUseHttps: {
         value: "true",
-        beside: withStore,
-        reaches: ["docker:Container mlflow", "docker:Container s3-bucket"],
+        reaches: [
+            "docker:Container minio-provision",
+            "docker:Container minio-provision-secrets-seed",
+            "docker:Container minio-secrets-seed",
+            "docker:Container mlflow",
+            "docker:Container mlflow-secrets-seed",
+            "docker:Volume minio-provision-secrets",
+            "docker:Volume minio-secrets",
+            "docker:Volume mlflow-secrets",
+            "mlflow-platform:ServerCertificate minio-certificate",
+            "random:RandomId minio-certificate",
+        ],
     },
     bindAddress: { value: "127.0.0.2", reaches: ["docker:Container minio", "docker:Container mlflow"] },
+    allowInsecureExposure: "lets others be",
+    mlflowAuth: {
+        value: "false",
+        // The generated values stay, and the files go.
+        reaches: [
+            "docker:Container mlflow",
+            "docker:Container mlflow-migrate",
+            "docker:Container mlflow-migrate-secrets-seed",
+            "docker:Container mlflow-secrets-seed",
+            "docker:Volume mlflow-migrate-secrets",
+            "docker:Volume mlflow-secrets",
+        ],
+    },
+    adminUsername: { value: "ana", reaches: ["docker:Container mlflow", "docker:Container mlflow-migrate"] },
+    adminPassword: { value: "long enough for all", reaches: ["docker:Container mlflow-migrate-secrets-seed"] },
+    defaultPermission: { value: "READ", reaches: ["docker:Container mlflow"] },
+    publicHost: {
+        value: "mlflow.example.com",
+        reaches: [
+            "docker:Container gateway",
+            "docker:Container gateway-secrets-seed",
+            "docker:Container minio",
+            "docker:Container mlflow",
+            "docker:RemoteImage gateway",
+            "docker:Volume gateway-secrets",
+            "mlflow-platform:Gateway gateway",
+            "mlflow-platform:Image gateway",
+            "mlflow-platform:SecretFiles gateway-secrets",
+        ],
+    },
+    tlsCertificateFile: {
+        value: "chain.pem",
+        beside: withCertificate,
+        reaches: ["docker:Container gateway-secrets-seed"],
+    },
+    tlsPrivateKey: {
+        value: renewed.privateKey,
+        beside: withCertificate,
+        along: { tlsCertificateFile: "renewed.pem" },
+        reaches: ["docker:Container gateway-secrets-seed"],
+    },
+    tlsEmail: {
+        value: "it@example.com",
+        beside: { ...withGateway, mlflowPort: "443" },
+        // The authority's files are gone.
+        reaches: ["docker:Container gateway-secrets-seed", "docker:Volume gateway-secrets"],
+    },
+    tlsAcmeDirectory: {
+        value: "https://ca.example.com/acme",
+        beside: withAcme,
+        reaches: ["docker:Container gateway-secrets-seed"],
+    },
+    tlsAcmeCaFile: {
+        value: "authority.pem",
+        beside: withDirectory,
+        reaches: ["docker:Container gateway-secrets-seed", "docker:Volume gateway-secrets"],
+    },
+    gatewayHttpPort: {
+        value: "80",
+        beside: withGateway,
+        reaches: ["docker:Container gateway", "docker:Container gateway-secrets-seed"],
+    },
+    artifactTransfer: { value: "presigned", reaches: ["docker:Container mlflow"] },
+    artifactTempSize: { value: "64", reaches: ["docker:Container mlflow"] },
     pgOwnerUser: {
         value: "chief",
         reaches: [
@@ -146,6 +235,19 @@ const table: Record<
     pgOwnerPassword: {
         value: "hunter3",
         reaches: ["docker:Container mlflow-migrate-secrets-seed", "docker:Container postgres-secrets-seed"],
+    },
+    pgAuthUser: {
+        value: "people",
+        reaches: [
+            "docker:Container mlflow",
+            "docker:Container mlflow-migrate",
+            "docker:Container mlflow-secrets-seed",
+            "docker:Container postgres",
+        ],
+    },
+    pgAuthPassword: {
+        value: "hunter4",
+        reaches: ["docker:Container mlflow-secrets-seed", "docker:Container postgres-secrets-seed"],
     },
     pgSslMode: {
         value: "require",
@@ -195,6 +297,11 @@ const table: Record<
         value: "registry.example.com/postgres:1",
         reaches: ["docker:Container postgres", "docker:RemoteImage postgres"],
     },
+    gatewayImage: {
+        value: "registry.example.com/gateway:1",
+        beside: withGateway,
+        reaches: ["docker:Container gateway", "docker:RemoteImage gateway"],
+    },
     baseImage: {
         value: "debian:13",
         reaches: [
@@ -218,10 +325,14 @@ const table: Record<
     pgMemory: { value: "512", reaches: ["docker:Container postgres"] },
     pgCpus: { value: "0.5", reaches: ["docker:Container postgres"] },
     pgWaitSeconds: { value: "60", reaches: ["docker:Container postgres"] },
+    gatewayMemory: { value: "512", beside: withGateway, reaches: ["docker:Container gateway"] },
+    gatewayCpus: { value: "0.5", beside: withGateway, reaches: ["docker:Container gateway"] },
+    gatewayWaitSeconds: { value: "60", beside: withGateway, reaches: ["docker:Container gateway"] },
 };
 
+/** Without key pairs, which are made anew each time and kept as they were at first. */
 const inputsOf = ({ registrations }: Recording<unknown>) =>
-    new Map(registrations.map(({ key, inputs }) => [key, JSON.stringify(revealed(inputs))]));
+    new Map(registrations.map(({ key, inputs }) => [key, JSON.stringify(revealed({ ...inputs, keepers: undefined }))]));
 
 /** What is registered with this configuration. */
 const cache = new Map<string, Promise<Map<string, string>>>();
@@ -235,7 +346,10 @@ function registered(values: Values): Promise<Map<string, string>> {
 /** The resources that differ between two configurations. */
 async function changed(before: Values, after: Values): Promise<string[]> {
     const [old, now] = [await registered(before), await registered(after)];
-    return [...new Set([...old.keys(), ...now.keys()])].filter((key) => old.get(key) !== now.get(key)).sort();
+    return [...new Set([...old.keys(), ...now.keys()])]
+        .filter((key) => old.get(key) !== now.get(key))
+        .map(withoutHash)
+        .sort();
 }
 
 it("the table has every key", () => {
@@ -256,16 +370,99 @@ describe("each key", () => {
     });
 
     it.each(
+        Object.entries(table)
+            .filter(([, entry]) => entry === "lets others be")
+            .map(([name]) => name),
+    )("%s changes nothing by itself, and lets be what is refused without it", async (name) => {
+        expect(await changed({}, { [name]: "true" })).toEqual([]);
+        await expect(platform({ bindAddress: "0.0.0.0" })).rejects.toThrow(/ lets it be so all the same$/);
+        expect(await changed({}, { [name]: "true", bindAddress: "0.0.0.0" })).toEqual([
+            "docker:Container minio",
+            "docker:Container mlflow",
+        ]);
+    });
+
+    it.each(
         Object.entries(table).flatMap(([name, entry]) =>
-            entry === "refused in this version"
+            typeof entry === "string"
                 ? []
-                : [[name, entry.value, entry.reaches, entry.beside ?? {}] as const],
+                : [[name, entry.value, entry.reaches, entry.beside ?? {}, entry.along ?? {}] as const],
         ),
-    )("%s = %s reaches %j and nothing else, beside %j", async (name, value, reaches, beside) => {
+    )("%s = %s reaches %j and nothing else, beside %j with %j", async (name, value, reaches, beside, along) => {
+        expect(await changed(beside, { ...beside, ...along, [name]: value })).toEqual(reaches);
+    });
+
+    // What a key means by default is above; this is what it means beside others.
+    const throughGateway = ["docker:Container gateway", "docker:Container gateway-secrets-seed"];
+    const withStoreTls: Values = { minioStorageUseHttps: "true" };
+    it.each<[keyof Configuration, string, string[], Values]>([
+        ["mlflowPort", "8443", [...throughGateway, "docker:Container mlflow"], withGateway],
+        ["minioPort", "9010", throughGateway, withGateway],
+        ["minioConsoleAddress", ":9011", [...throughGateway, "docker:Container minio"], withGateway],
+        ["bindAddress", "192.0.2.7", [...throughGateway, "docker:Container mlflow"], withGateway],
+        ["publicHost", "ml.example.com", [...throughGateway, "docker:Container mlflow"], withGateway],
+        [
+            "minioStorageUseHttps",
+            "true",
+            [
+                "docker:Container gateway-secrets-seed",
+                "docker:Container minio-provision",
+                "docker:Container minio-provision-secrets-seed",
+                "docker:Container minio-secrets-seed",
+                "docker:Container mlflow",
+                "docker:Container mlflow-secrets-seed",
+                "docker:Volume gateway-secrets",
+                "docker:Volume minio-provision-secrets",
+                "docker:Volume minio-secrets",
+                "docker:Volume mlflow-secrets",
+                "mlflow-platform:ServerCertificate minio-certificate",
+                "random:RandomId minio-certificate",
+            ],
+            withGateway,
+        ],
+        [
+            "baseImage",
+            "debian:13",
+            [
+                "docker:Container gateway",
+                "docker:Container minio",
+                "docker:Container minio-provision",
+                "docker:Container mlflow",
+                "docker:Container mlflow-migrate",
+                "docker:Container postgres",
+                "docker:RemoteImage gateway",
+                "docker:RemoteImage minio",
+                "docker:RemoteImage mlflow",
+                "docker:RemoteImage postgres",
+            ],
+            withGateway,
+        ],
+        // What is signed for clients is signed for where they reach the store.
+        ["minioPort", "9010", ["docker:Container minio", "docker:Container mlflow"], { artifactTransfer: "presigned" }],
+        // Another name is another certificate.
+        [
+            "bindAddress",
+            "127.0.0.2",
+            [
+                "docker:Container minio",
+                "docker:Container minio-secrets-seed",
+                "docker:Container mlflow",
+                "random:RandomId minio-certificate",
+                "random:RandomId minio-certificate",
+            ],
+            withStoreTls,
+        ],
+        // Nobody logs in.
+        ["adminUsername", "ana", [], { mlflowAuth: "false" }],
+        ["adminPassword", "long enough for all", [], { mlflowAuth: "false" }],
+        ["defaultPermission", "READ", [], { mlflowAuth: "false" }],
+        ["pgAuthUser", "people", ["docker:Container postgres"], { mlflowAuth: "false" }],
+        ["pgAuthPassword", "hunter4", ["docker:Container postgres-secrets-seed"], { mlflowAuth: "false" }],
+    ])("%s = %s reaches %j and nothing else, beside %j", async (name, value, reaches, beside) => {
         expect(await changed(beside, { ...beside, [name]: value })).toEqual(reaches);
     });
 
-    // What a key means for the database or store that runs here is above; this is what it means for one elsewhere.
+    // And for a database or store elsewhere.
     const everyLogin = [
         "docker:Container mlflow",
         "docker:Container mlflow-migrate",
@@ -273,6 +470,7 @@ describe("each key", () => {
         "docker:Container mlflow-secrets-seed",
     ];
     const everyKey = ["docker:Container mlflow-secrets-seed", "docker:Container s3-bucket-secrets-seed"];
+    const withAuth: Values = { ...withDatabase, pgAuthUser: "people", pgAuthPassword: "hunter4" };
     const withOwner: Values = { ...withDatabase, pgOwnerUser: "chief", pgOwnerPassword: "hunter3" };
     it.each<[keyof Configuration, string, string[], Values]>([
         ["pgPort", "6432", everyLogin, withDatabase],
@@ -291,6 +489,14 @@ describe("each key", () => {
             withOwner,
         ],
         ["pgOwnerPassword", "hunter4", ["docker:Container mlflow-migrate-secrets-seed"], withOwner],
+        ["pgAuthUser", "others", everyLogin, withAuth],
+        [
+            "pgAuthPassword",
+            "hunter5",
+            ["docker:Container mlflow-migrate-secrets-seed", "docker:Container mlflow-secrets-seed"],
+            withAuth,
+        ],
+        ["minioStorageUseHttps", "true", ["docker:Container mlflow", "docker:Container s3-bucket"], withStore],
         ["pgWaitSeconds", "60", ["docker:Container mlflow-migrate"], withDatabase],
         ["minioPort", "443", ["docker:Container mlflow", "docker:Container s3-bucket"], withStore],
         ["minioRegion", "eu-central-1", ["docker:Container mlflow", "docker:Container s3-bucket"], withStore],
@@ -307,6 +513,8 @@ describe("each key", () => {
         pgPassword: "word",
         pgOwnerUser: "owner",
         pgOwnerPassword: "owner's word",
+        pgAuthUser: "auth",
+        pgAuthPassword: "auth's word",
         pgSslMode: "verify-full",
         minioHost: "store.example.com",
         minioAccessKey: "key",
@@ -316,11 +524,12 @@ describe("each key", () => {
     it("reaches something also where database and store are elsewhere, or is refused there", async () => {
         const refused: string[] = [];
         for (const [name, entry] of Object.entries(table)) {
-            if (entry === "refused in this version") {
+            if (typeof entry === "string") {
                 continue;
             }
             const value = everythingElsewhere[name] === entry.value ? "false" : entry.value;
-            const outcome = await changed(everythingElsewhere, { ...everythingElsewhere, [name]: value }).catch(
+            const before = { ...entry.beside, ...everythingElsewhere };
+            const outcome = await changed(before, { ...before, ...entry.along, [name]: value }).catch(
                 (error: unknown) => (error as Error).message,
             );
             if (typeof outcome === "string") {
@@ -347,20 +556,21 @@ describe("each key", () => {
             "pgMemory",
             "pgCpus",
         ]);
-    });
+    }, 120_000);
 
     it.each([
         ["mlflowWaitSeconds", "mlflow"],
         ["minioWaitSeconds", "minio"],
         ["pgWaitSeconds", "postgres"],
+        ["gatewayWaitSeconds", "gateway"],
     ])("%s changes nothing of %s but how long an update waits: nothing is replaced for it", async (name, container) => {
         const inputs = async (values: Values) =>
             JSON.parse((await registered(values)).get(`docker:Container ${container}`) ?? "") as Record<
                 string,
                 unknown
             >;
-        const before = await inputs({});
-        expect(await inputs({ [name]: "60" })).toEqual({ ...before, waitTimeout: 60 });
+        const before = await inputs(withGateway);
+        expect(await inputs({ ...withGateway, [name]: "60" })).toEqual({ ...before, waitTimeout: 60 });
         expect(before.waitTimeout).not.toBe(60);
     });
 });

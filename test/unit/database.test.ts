@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
     type Database,
+    authStoreUri,
     backendStoreUri,
     databaseEnvironment,
     databaseFiles,
@@ -54,6 +55,20 @@ describe("the URI of PostgreSQL", () => {
 describe("the URI of MLflow's store", () => {
     it("has every part escaped", () => {
         expect(backendStoreUri(example)).toBe("postgresql+psycopg2://a%40b@postgres:5432/ml%2Fflow");
+    });
+
+    it("is the same for the users' tables, in a schema of their own", () => {
+        expect(authStoreUri(example)).toBe(
+            "postgresql+psycopg2://a%40b@postgres:5432/ml%2Fflow?options=-csearch_path%3Dmlflow_auth",
+        );
+        fc.assert(
+            fc.property(address, (some) => {
+                const url = new URL(authStoreUri(some));
+                expect([...url.searchParams]).toEqual([["options", "-csearch_path=mlflow_auth"]]);
+                url.search = "";
+                expect(url.href).toBe(new URL(backendStoreUri(some)).href);
+            }),
+        );
     });
 
     it("gives every part back, and has no password", () => {
@@ -125,6 +140,7 @@ describe("a database", () => {
         database: "tracking",
         ownerLogin: owner,
         serverLogin: server,
+        authLogin: { user: "people", password: pulumi.secret("people's word") },
         ready: [],
     };
     const external: Database = { ...ours, host: "db.example.com", tls: { mode: "verify-full" } };

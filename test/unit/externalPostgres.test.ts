@@ -2,9 +2,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
 import { ExternalPostgres, type ExternalPostgresArgs } from "../../components/externalPostgres.ts";
-import { Mlflow } from "../../components/mlflow.ts";
+import { Mlflow, type MlflowArgs } from "../../components/mlflow.ts";
 import { authorities } from "./support/certificates.ts";
-import { filesOf, labels, secretsMount, tree } from "./support/containers.ts";
+import { filesOf, mlflowArgs, secretsMount, tree } from "./support/containers.ts";
 import { record, secret, valueOf, withFailures } from "./support/recording.ts";
 
 const args: ExternalPostgresArgs = {
@@ -13,6 +13,7 @@ const args: ExternalPostgresArgs = {
     database: "tracking",
     ownerLogin: { user: "owner", password: pulumi.secret("owner's word") },
     serverLogin: { user: "server", password: pulumi.secret("p:w/d") },
+    authLogin: { user: "people", password: pulumi.secret("people's word") },
     tls: { mode: "verify-full" },
     waitSeconds: 240,
 };
@@ -36,6 +37,7 @@ describe("an external PostgreSQL", () => {
             database: "tracking",
             ownerLogin: args.ownerLogin,
             serverLogin: args.serverLogin,
+            authLogin: args.authLogin,
             tls: { mode: "verify-full" },
             prepareSeconds: 240,
             ready: [],
@@ -63,6 +65,12 @@ describe("an external PostgreSQL", () => {
         expect((await make()).warnings).toEqual([]);
     });
 
+    it("takes the server's role for the users' tables where there is no other, without a word", async () => {
+        const { result, warnings } = await make({ authLogin: undefined });
+        expect(result.database.authLogin).toBe(args.serverLogin);
+        expect(warnings).toEqual([]);
+    });
+
     it("warns where one role does both, and takes the server's for the owner", async () => {
         const { result, warnings } = await make({ ownerLogin: undefined });
         expect(warnings).toEqual([
@@ -75,13 +83,12 @@ describe("an external PostgreSQL", () => {
 });
 
 describe("MLflow with an external PostgreSQL", () => {
-    const make = (more: Partial<ExternalPostgresArgs> = {}, outputs = {}) =>
+    const make = (more: Partial<ExternalPostgresArgs> = {}, outputs = {}, others: Partial<MlflowArgs> = {}) =>
         record(
             () =>
                 new Mlflow("mlflow", {
-                    image: "mlflow:1",
-                    seedImage: "seed:1",
-                    networkId: "network id",
+                    ...mlflowArgs,
+                    ...others,
                     database: new ExternalPostgres("postgres", { ...args, ...more }).database,
                     store: {
                         endpoint: "http://minio:9000",
@@ -90,15 +97,6 @@ describe("MLflow with an external PostgreSQL", () => {
                         accessKey: { id: "key's id", secret: "key's word" },
                         ready: [],
                     },
-                    kekPassphrase: "kek's word",
-                    bindAddress: "127.0.0.1",
-                    port: 5000,
-                    workers: 2,
-                    memory: 1536,
-                    cpus: 2,
-                    waitSeconds: 90,
-                    lastRecords: undefined,
-                    labels,
                 }),
             { outputs },
         );
@@ -126,6 +124,7 @@ describe("MLflow with an external PostgreSQL", () => {
     it("migrates it with all that may be needed to make the database and the server's rights", async () => {
         const recording = await make();
         expect(envs(recording, "mlflow-migrate")).toEqual([
+            "LOGIN=false",
             "MAINTENANCE_DATABASE=postgres",
             "MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2://owner@db.example.com:6432/tracking",
             "PGPASSFILE=/run/secrets/platform/pgpass",
@@ -146,6 +145,49 @@ describe("MLflow with an external PostgreSQL", () => {
         expect(recording.get("docker:Container mlflow-migrate").inputs.volumes).toEqual([
             secretsMount("mlflow-migrate-secrets"),
         ]);
+    });
+
+    const login = {
+        adminUsername: "chief",
+        adminPassword: pulumi.secret("chief's word"),
+        defaultPermission: "READ",
+        flaskSecretKey: pulumi.secret("flask's word"),
+    };
+    const at = "db.example.com:6432";
+
+    it("has a role for the users' tables, which the migration tries and the server has, where there is login", async () => {
+        const recording = await make({}, {}, { login });
+        expect(envs(recording, "mlflow-migrate")).toEqual(
+            expect.arrayContaining(["ADMIN_USERNAME=chief", "AUTH_USER=people", "LOGIN=true", "SERVER_USER=server"]),
+        );
+        expect(envs(recording, "mlflow")).toContain(
+            `AUTH_STORE_URI=postgresql+psycopg2://people@${at}/tracking?options=-csearch_path%3Dmlflow_auth`,
+        );
+        expect(filesOf(recording, "mlflow-migrate-secrets-seed").files).toStrictEqual({
+            "/run/secrets/platform/pgpass": secret(
+                `${at}:tracking:owner:owner's word\n${at}:postgres:owner:owner's word\n` +
+                    `${at}:tracking:server:p\\:w/d\n${at}:tracking:people:people's word\n`,
+            ),
+            "/run/secrets/platform/admin_password": secret("chief's word"),
+        });
+        expect(filesOf(recording, "mlflow-secrets-seed").files).toMatchObject({
+            "/run/secrets/platform/pgpass": secret(
+                `${at}:tracking:server:p\\:w/d\n${at}:tracking:people:people's word\n`,
+            ),
+        });
+    });
+
+    it("has one role for all of it where there is no other, each login once", async () => {
+        const recording = await make({ ownerLogin: undefined, authLogin: undefined }, {}, { login });
+        expect(envs(recording, "mlflow-migrate")).toEqual(
+            expect.arrayContaining(["AUTH_USER=server", "SERVER_USER=server"]),
+        );
+        expect(filesOf(recording, "mlflow-migrate-secrets-seed").files).toMatchObject({
+            "/run/secrets/platform/pgpass": secret(`${at}:tracking:server:p\\:w/d\n${at}:postgres:server:p\\:w/d\n`),
+        });
+        expect(filesOf(recording, "mlflow-secrets-seed").files).toMatchObject({
+            "/run/secrets/platform/pgpass": secret(`${at}:tracking:server:p\\:w/d\n`),
+        });
     });
 
     it("serves with the server's login alone", async () => {
@@ -210,14 +252,14 @@ describe("MLflow with an external PostgreSQL", () => {
         },
     );
 
-    it("shows neither password where the migration fails", async () => {
-        const containerLogs = "FATAL: server:p%3Aw%2Fd, p\\:w/d, owner's word";
+    it("shows no password where the migration fails", async () => {
+        const containerLogs = "FATAL: server:p%3Aw%2Fd, p\\:w/d, owner's word, people's word";
         const { result } = await withFailures(() =>
             make({}, { "docker:Container mlflow-migrate": { exitCode: 78, containerLogs } }),
         );
         await expect(valueOf(result.result.migrated)).rejects.toThrow(
             "job mlflow-migrate ended with exit code 78; it runs again with the next update. Its output:\n" +
-                "FATAL: server:[secret], [secret], [secret]",
+                "FATAL: server:[secret], [secret], [secret], [secret]",
         );
     });
 });

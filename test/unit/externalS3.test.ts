@@ -4,9 +4,19 @@ import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
 import { ExternalS3, type ExternalS3Args } from "../../components/externalS3.ts";
 import type { JobRecord } from "../../components/job.ts";
-import { Mlflow } from "../../components/mlflow.ts";
+import { Mlflow, type MlflowArgs } from "../../components/mlflow.ts";
 import { authorities } from "./support/certificates.ts";
-import { filesOf, job, jobOptions, labelInputs, labels, secretsMount, tmp, tree } from "./support/containers.ts";
+import {
+    filesOf,
+    job,
+    jobOptions,
+    labelInputs,
+    labels,
+    mlflowArgs,
+    secretsMount,
+    tmp,
+    tree,
+} from "./support/containers.ts";
 import { record, secret, valueOf, withFailures } from "./support/recording.ts";
 
 const args: ExternalS3Args = {
@@ -130,7 +140,7 @@ describe("an external S3 store", () => {
         expect(await valueOf(result.publishedEndpoint)).toBe("https://s3.example.com:443");
         expect(await valueOf(result.bucketName)).toBe("artifacts");
         expect(await pulumi.isSecret(result.bucketName)).toBe(false);
-        expect([result.data, result.consoleUrl]).toEqual([undefined, undefined]);
+        expect([result.data, result.consoleUrl, result.upstreams]).toEqual([undefined, undefined, undefined]);
         expect(await valueOf(pulumi.output(result.jobRecords))).toEqual({ "s3-bucket": { exitCode: 0, attempt: 1 } });
     });
 
@@ -165,31 +175,22 @@ describe("an external S3 store", () => {
 });
 
 describe("MLflow with an external S3 store", () => {
-    const make = (more: Partial<ExternalS3Args> = {}) =>
+    const make = (more: Partial<ExternalS3Args> = {}, others: Partial<MlflowArgs> = {}) =>
         record(
             () =>
                 new Mlflow("mlflow", {
-                    image: "mlflow:1",
-                    seedImage: "seed:1",
-                    networkId: "network id",
+                    ...mlflowArgs,
                     database: {
                         host: "postgres",
                         port: 5432,
                         database: "mlflow",
                         ownerLogin: { user: "owner", password: "owner's word" },
                         serverLogin: { user: "server", password: "server's word" },
+                        authLogin: { user: "people", password: "people's word" },
                         ready: [],
                     },
                     store: new ExternalS3("s3", { ...args, ...more }).store,
-                    kekPassphrase: "kek's word",
-                    bindAddress: "127.0.0.1",
-                    port: 5000,
-                    workers: 2,
-                    memory: 1536,
-                    cpus: 2,
-                    waitSeconds: 90,
-                    lastRecords: undefined,
-                    labels,
+                    ...others,
                 }),
         );
 
@@ -230,6 +231,17 @@ describe("MLflow with an external S3 store", () => {
         expect(Object.keys(filesOf(recording, "mlflow-migrate-secrets-seed").files)).toEqual([
             "/run/secrets/platform/pgpass",
         ]);
+    });
+
+    it("signs URLs for it as clients reach it, where they go there themselves", async () => {
+        const { get } = await make({}, { transfer: { kind: "presigned", publicEndpoint: args.endpoint } });
+        expect(get("docker:Container mlflow").inputs.envs).toEqual(
+            expect.arrayContaining([
+                "ARTIFACT_TRANSFER=presigned",
+                "MLFLOW_S3_ENDPOINT_URL=https://s3.example.com:443",
+                "S3_PUBLIC_ENDPOINT=https://s3.example.com:443",
+            ]),
+        );
     });
 
     it("finds it on the engine's host", async () => {

@@ -3,6 +3,8 @@ import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { type AddressInfo, type Server, createServer } from "node:net";
+import { syncBuiltinESMExports } from "node:module";
+import os from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -225,6 +227,27 @@ describe("published ports", () => {
         ]);
     });
 
+    it("are refused on every address where a container or a program has them on any", async () => {
+        const { taken, a, b } = await ports();
+        running(
+            { name: "theirs", port: a, address: "192.0.2.7" },
+            { name: "ours", port: b, address: "127.0.0.1", stack: "dev" },
+        );
+        expect(await hostProblems(configuration(taken, a, b, { bindAddress: "0.0.0.0" }), asker)).toEqual([
+            inUse("mlflowPort", taken, "another program", "0.0.0.0"),
+            inUse("minioPort", a, "container theirs", "0.0.0.0"),
+        ]);
+    });
+
+    it("have the gateway's plain port among them", async () => {
+        const { taken, a, b, c } = await ports();
+        running();
+        const more = { publicHost: "ml.example.com", gatewayHttpPort: String(taken) };
+        expect(await hostProblems(configuration(a, b, c, more), asker)).toEqual([
+            inUse("gatewayHttpPort", taken, "another program"),
+        ]);
+    });
+
     it("are refused all at once", async () => {
         const { taken, a, b } = await ports();
         running({ name: "somebody-elses", port: a }, { name: "mlflow-platform-prod-minio", port: b, stack: "prod" });
@@ -263,7 +286,7 @@ describe("published ports", () => {
         const { taken, a, b } = await ports();
         running();
         expect(await hostProblems(configuration(taken, a, b, { mlflowPort: "x" }), asker)).toEqual([]);
-        expect(await hostProblems(configuration(taken, a, b, { bindAddress: "0.0.0.0" }), asker)).toEqual([]);
+        expect(await hostProblems(configuration(taken, a, b, { bindAddress: "::" }), asker)).toEqual([]);
     });
 
     it.each<[string, () => void]>([
@@ -317,6 +340,48 @@ describe("published ports", () => {
             expect(commands.calls()).toEqual(["--context default ps --quiet"]);
         },
     );
+});
+
+describe("the address on which ports are published", () => {
+    const own = (address: string, family: "IPv4" | "IPv6" = "IPv4") => ({ address, family }) as os.NetworkInterfaceInfo;
+    const onLinux = async (bindAddress: string, engine = asker.engine, platform = "linux") => {
+        const { platform: real } = process;
+        Object.defineProperty(process, "platform", { value: platform });
+        try {
+            return await hostProblems({ bindAddress }, { ...asker, engine });
+        } finally {
+            Object.defineProperty(process, "platform", { value: real });
+        }
+    };
+    beforeEach(() => {
+        commands.add("docker", { [`${host} ps --quiet`]: "" });
+        vi.spyOn(os, "networkInterfaces").mockReturnValue({
+            lo: [own("127.0.0.1"), own("::1", "IPv6")],
+            eth0: [own("192.168.1.10"), own("fe80::1", "IPv6"), own("192.168.1.11")],
+            tailscale0: [own("192.168.1.10")],
+            gone: undefined,
+        });
+        syncBuiltinESMExports();
+    });
+
+    it.each(["127.0.0.1", "127.9.9.9", "0.0.0.0", "192.168.1.10", "192.168.1.11"])("may be %s", async (address) => {
+        expect(await onLinux(address)).toEqual([]);
+        expect(commands.calls()).toEqual([`${host} ps --quiet`]);
+    });
+
+    it("is one that this host has, and no port is looked at where it is not", async () => {
+        expect(await onLinux("192.168.1.12")).toEqual([
+            "bindAddress: this host has no address 192.168.1.12: set one of 127.0.0.1, 192.168.1.10, 192.168.1.11, or 0.0.0.0 " +
+                "for every one",
+        ]);
+        expect(commands.calls()).toEqual([]);
+    });
+
+    it("is not looked at where the engine has another host, or one that this one only lends its ports to", async () => {
+        commands.add("docker", { "--host": "" });
+        expect(await onLinux("192.168.1.12", "ssh://elsewhere")).toEqual([]);
+        expect(await onLinux("192.168.1.12", asker.engine, "darwin")).toEqual([]);
+    });
 });
 
 describe("MinIO's directory", () => {

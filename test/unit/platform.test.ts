@@ -1,5 +1,6 @@
 /** index.ts as a whole: everything it registers, what is protected, what is secret, and what a failed job leaves. */
-import { existsSync } from "node:fs";
+import { X509Certificate } from "node:crypto";
+import { existsSync, writeFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -7,17 +8,26 @@ import { buildTag, builds } from "../../components/image.ts";
 import { JobError } from "../../components/job.ts";
 import { keys, parseConfiguration } from "../../config.ts";
 import { UpdateError } from "../../updateError.ts";
+import { authorities, givenCertificate, keptAuthority } from "./support/certificates.ts";
 import { type Program, inDirectoryOfItsOwn, platform } from "./support/platform.ts";
 import {
     type Recording,
     type Registration,
+    type Secret,
     revealed,
+    secret,
     textsInSight,
     valueOf,
     withFailures,
+    withoutHash,
 } from "./support/recording.ts";
 
 inDirectoryOfItsOwn();
+const given = await givenCertificate(["mlflow.example.com"]);
+beforeAll(() => {
+    writeFileSync("given.pem", given.certificate);
+    writeFileSync("authority.pem", authorities.one);
+});
 
 /** What there is whatever runs here: resource < parent. */
 const always = [
@@ -31,12 +41,19 @@ const always = [
     "docker:Volume mlflow-migrate-secrets < mlflow-platform:SecretFiles mlflow-migrate-secrets",
     "docker:Volume mlflow-secrets < mlflow-platform:SecretFiles mlflow-secrets",
     "docker:Volume mlflow-transfers < mlflow-platform:Mlflow mlflow",
-    // Generated secrets are protected, so they stay declared also where nobody uses them.
+    // What is protected stays declared also where nobody uses it: the authority, the gateway's volume, generated secrets.
+    "docker:Volume gateway_data < mlflow-platform:Volume gateway_data",
+    "mlflow-platform:CertificateAuthority authority < stack",
+    "mlflow-platform:Volume gateway_data < stack",
+    "random:RandomId authority < mlflow-platform:CertificateAuthority authority",
+    "mlflow-platform:GeneratedSecret admin-password < stack",
     "mlflow-platform:GeneratedSecret minio-access-key < stack",
     "mlflow-platform:GeneratedSecret minio-root-password < stack",
     "mlflow-platform:GeneratedSecret minio-root-user < stack",
     "mlflow-platform:GeneratedSecret minio-secret-access-key < stack",
+    "mlflow-platform:GeneratedSecret mlflow-flask-secret-key < stack",
     "mlflow-platform:GeneratedSecret mlflow-kek-passphrase < stack",
+    "mlflow-platform:GeneratedSecret pg-auth-password < stack",
     "mlflow-platform:GeneratedSecret pg-owner-password < stack",
     "mlflow-platform:GeneratedSecret pg-password < stack",
     "mlflow-platform:Image mlflow < stack",
@@ -48,11 +65,14 @@ const always = [
     "mlflow-platform:SecretFiles mlflow-migrate-secrets < mlflow-platform:Mlflow mlflow",
     "mlflow-platform:SecretFiles mlflow-secrets < mlflow-platform:Mlflow mlflow",
     "random:RandomId origin < mlflow-platform:Origin origin",
+    "random:RandomPassword admin-password < mlflow-platform:GeneratedSecret admin-password",
     "random:RandomPassword minio-access-key < mlflow-platform:GeneratedSecret minio-access-key",
     "random:RandomPassword minio-root-password < mlflow-platform:GeneratedSecret minio-root-password",
     "random:RandomPassword minio-root-user < mlflow-platform:GeneratedSecret minio-root-user",
     "random:RandomPassword minio-secret-access-key < mlflow-platform:GeneratedSecret minio-secret-access-key",
+    "random:RandomPassword mlflow-flask-secret-key < mlflow-platform:GeneratedSecret mlflow-flask-secret-key",
     "random:RandomPassword mlflow-kek-passphrase < mlflow-platform:GeneratedSecret mlflow-kek-passphrase",
+    "random:RandomPassword pg-auth-password < mlflow-platform:GeneratedSecret pg-auth-password",
     "random:RandomPassword pg-owner-password < mlflow-platform:GeneratedSecret pg-owner-password",
     "random:RandomPassword pg-password < mlflow-platform:GeneratedSecret pg-password",
 ];
@@ -94,6 +114,20 @@ const storeElsewhere = [
     "mlflow-platform:Job s3-bucket < mlflow-platform:ExternalS3 s3",
     "mlflow-platform:SecretFiles s3-bucket-secrets < mlflow-platform:ExternalS3 s3",
 ];
+/** Where a gateway publishes what runs here, and where MinIO serves by TLS. */
+const gatewayHere = [
+    "docker:Container gateway < mlflow-platform:Gateway gateway",
+    "docker:Container gateway-secrets-seed < mlflow-platform:SecretFiles gateway-secrets",
+    "docker:RemoteImage gateway < mlflow-platform:Image gateway",
+    "docker:Volume gateway-secrets < mlflow-platform:SecretFiles gateway-secrets",
+    "mlflow-platform:Gateway gateway < stack",
+    "mlflow-platform:Image gateway < stack",
+    "mlflow-platform:SecretFiles gateway-secrets < mlflow-platform:Gateway gateway",
+];
+const storeCertificate = [
+    "mlflow-platform:ServerCertificate minio-certificate < stack",
+    "random:RandomId minio-certificate < mlflow-platform:ServerCertificate minio-certificate",
+];
 const everything = [...always, ...databaseHere, ...storeHere].sort();
 
 /** Configurations with a database, a store, or both that somebody else runs. */
@@ -113,9 +147,15 @@ const externalStore = {
     minioSecretAccessKey: "long enough",
 };
 const externalBoth = { ...externalDatabase, ...externalStore };
+/** And with a gateway: the stack's own authority, a certificate that is given, ACME. */
+const withGateway = { publicHost: "mlflow.example.com" };
+const withCertificate = { ...withGateway, tlsCertificateFile: "given.pem", tlsPrivateKey: given.privateKey };
+const withAcme = { ...withGateway, tlsEmail: "it@example.com", mlflowPort: "443" };
+const withStoreTls = { minioStorageUseHttps: "true" };
+const withoutLogin = { mlflowAuth: "false" };
 
 const tree = ({ registrations }: Recording<unknown>) =>
-    registrations.map(({ key, parent }) => `${key} < ${parent ?? "stack"}`).sort();
+    registrations.map(({ key, parent }) => `${withoutHash(key)} < ${parent ?? "stack"}`).sort();
 
 const services = ["minio", "mlflow", "postgres"];
 const jobs = ["minio-provision", "mlflow-migrate"];
@@ -131,6 +171,40 @@ const containersOf = ({ registrations }: Recording<unknown>) =>
     registrations.filter(({ type }) => type === "docker:index/container:Container");
 const named = (recording: Recording<unknown>, names: readonly string[]) =>
     names.map((name) => recording.get(`docker:Container ${name}`));
+
+/** What is published, as "container address:port->port". */
+const publishedBy = (recording: Recording<unknown>) =>
+    containersOf(recording)
+        .flatMap(({ name, inputs }) =>
+            ((inputs.ports ?? []) as { ip: string; external: number; internal: number }[]).map(
+                ({ ip, external, internal }) => `${name} ${ip}:${external}->${internal}`,
+            ),
+        )
+        .sort();
+
+/** What is protected. */
+const protectedIn = ({ registrations }: Recording<unknown>) =>
+    registrations
+        .filter(({ options }) => options.protect)
+        .map(({ key }) => key)
+        .sort();
+/** Of that, what there is whatever the configuration is. */
+const alwaysProtected = [
+    "docker:Volume gateway_data",
+    "random:RandomId authority",
+    "random:RandomId origin",
+    "random:RandomPassword admin-password",
+    "random:RandomPassword minio-access-key",
+    "random:RandomPassword minio-root-password",
+    "random:RandomPassword minio-root-user",
+    "random:RandomPassword minio-secret-access-key",
+    "random:RandomPassword mlflow-flask-secret-key",
+    "random:RandomPassword mlflow-kek-passphrase",
+    "random:RandomPassword pg-auth-password",
+    "random:RandomPassword pg-owner-password",
+    "random:RandomPassword pg-password",
+];
+const dataHere = ["docker:Volume minio_data", "docker:Volume postgres_data"];
 
 /** What containers take of other containers, each as "container.property: other". */
 const takenFromContainers = (recording: Recording<unknown>) =>
@@ -163,6 +237,7 @@ describe("with the default configuration", () => {
             "docker:index/network:Network",
             "docker:index/remoteImage:RemoteImage",
             "docker:index/volume:Volume",
+            "mlflow-platform:index:CertificateAuthority",
             "mlflow-platform:index:GeneratedSecret",
             "mlflow-platform:index:Image",
             "mlflow-platform:index:Job",
@@ -179,19 +254,7 @@ describe("with the default configuration", () => {
     });
 
     it("protects the data, the generated secrets and the origin, and nothing that stopping must remove", () => {
-        const kept = made.registrations.filter(({ options }) => options.protect).map(({ key }) => key);
-        expect(kept.sort()).toEqual([
-            "docker:Volume minio_data",
-            "docker:Volume postgres_data",
-            "random:RandomId origin",
-            "random:RandomPassword minio-access-key",
-            "random:RandomPassword minio-root-password",
-            "random:RandomPassword minio-root-user",
-            "random:RandomPassword minio-secret-access-key",
-            "random:RandomPassword mlflow-kek-passphrase",
-            "random:RandomPassword pg-owner-password",
-            "random:RandomPassword pg-password",
-        ]);
+        expect(protectedIn(made)).toEqual([...alwaysProtected, ...dataHere].sort());
     });
 
     it("leaves nothing behind on the engine that it does not protect", () => {
@@ -208,12 +271,12 @@ describe("with the default configuration", () => {
     it("deletes before it replaces whatever has a name or a port on the engine and may be replaced", () => {
         const engine = made.registrations.filter(({ type }) => type.startsWith("docker:"));
         const others = engine.filter(({ options }) => !options.deleteBeforeReplace).map(({ key }) => key);
-        expect(others.sort()).toEqual(["docker:Volume minio_data", "docker:Volume postgres_data"]);
+        expect(others.sort()).toEqual(["docker:Volume gateway_data", ...dataHere]);
     });
 
     it("labels every container, volume and network with project, stack and origin", () => {
         const onEngine = made.registrations.filter(({ type }) => /^docker:.*:(Container|Volume|Network)$/.test(type));
-        expect(onEngine).toHaveLength(19);
+        expect(onEngine).toHaveLength(20);
         for (const { key, inputs } of onEngine) {
             expect([key, inputs.labels]).toEqual([
                 key,
@@ -247,12 +310,15 @@ describe("with the default configuration", () => {
                 minioSecretAccessKey: generated["minio-secret-access-key"] ?? "",
                 pgOwnerPassword: generated["pg-owner-password"] ?? "",
                 pgPassword: generated["pg-password"] ?? "",
+                pgAuthPassword: generated["pg-auth-password"] ?? "",
+                adminPassword: generated["admin-password"] ?? "",
             },
             secrets: new Set(Object.keys(keys)),
         });
         expect(problems).toEqual([]);
         // MLflow wants at least so much for the passphrase of users' credentials.
         expect(generated["mlflow-kek-passphrase"]).toHaveLength(32);
+        expect(generated["mlflow-flask-secret-key"]).toHaveLength(32);
     });
 
     it("leaves every name on the engine to autonaming, so that stacks live side by side", () => {
@@ -305,12 +371,7 @@ describe("with the default configuration", () => {
     });
 
     it("publishes three ports, all on loopback", () => {
-        const published = containersOf(made).flatMap(({ name, inputs }) =>
-            ((inputs.ports ?? []) as { ip: string; external: number; internal: number }[]).map(
-                ({ ip, external, internal }) => `${name} ${ip}:${external}->${internal}`,
-            ),
-        );
-        expect(published.sort()).toEqual([
+        expect(publishedBy(made)).toEqual([
             "minio 127.0.0.1:9000->9000",
             "minio 127.0.0.1:9001->9001",
             "mlflow 127.0.0.1:5000->5000",
@@ -351,6 +412,27 @@ describe("with a database or a store that somebody else runs", () => {
         expect(made.warnings).toEqual([]);
     });
 
+    it.each<[string, Record<string, string>, string | undefined]>([
+        ["through the server by default", {}, undefined],
+        ["from MinIO where that is published", { artifactTransfer: "presigned" }, "http://127.0.0.1:9000"],
+        [
+            "from the gateway",
+            { artifactTransfer: "presigned", ...withGateway, ...withStoreTls },
+            "https://mlflow.example.com:9000",
+        ],
+        [
+            "from the store itself, by a gateway or not",
+            { artifactTransfer: "presigned", ...externalStore, ...withGateway },
+            "https://s3.example.com:443",
+        ],
+    ])("clients fetch artifacts %s", async (_words, configuration, endpoint) => {
+        const made = await platform(configuration);
+        const envs = made.get("docker:Container mlflow").inputs.envs as string[];
+        expect(envs.filter((line) => line.startsWith("S3_PUBLIC_ENDPOINT="))).toEqual(
+            endpoint === undefined ? [] : [`S3_PUBLIC_ENDPOINT=${endpoint}`],
+        );
+    });
+
     it("warns where nobody has split the rights", async () => {
         const { warnings } = await platform({ pgHost: "db.example.com", pgPassword: "hunter2" });
         expect(warnings).toEqual([
@@ -373,26 +455,11 @@ describe("with a database or a store that somebody else runs", () => {
         });
 
         it("protects no data, which is not its own, but every generated secret and the origin", () => {
-            const kept = made.registrations.filter(({ options }) => options.protect).map(({ key }) => key);
-            expect(kept.sort()).toEqual([
-                "random:RandomId origin",
-                "random:RandomPassword minio-access-key",
-                "random:RandomPassword minio-root-password",
-                "random:RandomPassword minio-root-user",
-                "random:RandomPassword minio-secret-access-key",
-                "random:RandomPassword mlflow-kek-passphrase",
-                "random:RandomPassword pg-owner-password",
-                "random:RandomPassword pg-password",
-            ]);
+            expect(protectedIn(made)).toEqual(alwaysProtected);
         });
 
         it("publishes the tracking server alone", () => {
-            const published = containersOf(made).flatMap(({ name, inputs }) =>
-                ((inputs.ports ?? []) as { ip: string; external: number }[]).map(
-                    ({ ip, external }) => `${name} ${ip}:${external}`,
-                ),
-            );
-            expect(published).toEqual(["mlflow 127.0.0.1:5000"]);
+            expect(publishedBy(made)).toEqual(["mlflow 127.0.0.1:5000->5000"]);
         });
 
         it("runs MLflow's image for every program there is", () => {
@@ -435,7 +502,7 @@ describe("with a database or a store that somebody else runs", () => {
             const onEngine = made.registrations.filter(({ type }) =>
                 /^docker:.*:(Container|Volume|Network)$/.test(type),
             );
-            expect(onEngine).toHaveLength(11);
+            expect(onEngine).toHaveLength(12);
             for (const { key, inputs } of onEngine) {
                 expect([key, inputs.labels]).toEqual([
                     key,
@@ -450,7 +517,204 @@ describe("with a database or a store that somebody else runs", () => {
     });
 });
 
+describe("with a gateway", () => {
+    const tls = { ...withGateway, ...withStoreTls, bindAddress: "0.0.0.0", gatewayHttpPort: "80" };
+
+    it.each<[string, Record<string, string>, string[]]>([
+        ["and the stack's own authority", withGateway, [...databaseHere, ...storeHere]],
+        ["and a certificate that is given", withCertificate, [...databaseHere, ...storeHere]],
+        ["and ACME", withAcme, [...databaseHere, ...storeHere]],
+        [
+            "and a database and a store elsewhere",
+            { ...externalBoth, ...withGateway },
+            [...databaseElsewhere, ...storeElsewhere],
+        ],
+    ])("registers exactly this: %s", async (_words, configuration, others) => {
+        const made = await platform(configuration);
+        expect(tree(made)).toEqual([...always, ...gatewayHere, ...others].sort());
+        expect(made.warnings).toEqual([]);
+    });
+
+    it.each<[string, Record<string, string>, string[]]>([
+        ["MinIO by TLS", withStoreTls, []],
+        ["MinIO by TLS behind a gateway", { ...withStoreTls, ...withGateway }, gatewayHere],
+    ])("or without registers a certificate of its own for %s", async (_words, configuration, others) => {
+        expect(tree(await platform(configuration))).toEqual([...everything, ...storeCertificate, ...others].sort());
+    });
+
+    const inside = ["DNS:minio", "DNS:s3", "DNS:mlflow_minio"];
+    const here = ["DNS:localhost", "IP Address:127.0.0.1"];
+    it.each<[string, Record<string, string>, string[]]>([
+        ["loopback alone", {}, here],
+        ["another loopback address", { bindAddress: "127.0.0.2" }, [...here, "IP Address:127.0.0.2"]],
+        [
+            "every address, which no certificate can name",
+            { bindAddress: "0.0.0.0", allowInsecureExposure: "true" },
+            here,
+        ],
+        ["a gateway", withGateway, ["DNS:mlflow.example.com", ...here]],
+        [
+            "a gateway on one address",
+            { ...withGateway, bindAddress: "192.168.1.10" },
+            ["DNS:mlflow.example.com", ...here, "IP Address:192.168.1.10"],
+        ],
+    ])(
+        "or without has MinIO's certificate be for its names on the network and those of %s",
+        async (_words, more, names) => {
+            const { registrations } = await platform({ ...withStoreTls, ...more });
+            const made = registrations.find(
+                ({ type, name }) => type.includes("RandomId") && withoutHash(name) === "minio-certificate",
+            );
+            const { certificate } = revealed(made?.inputs.keepers) as { certificate: string };
+            expect(new X509Certificate(certificate).subjectAltName?.split(", ")).toEqual([...inside, ...names]);
+        },
+    );
+
+    const network = ["http://mlflow:5000", "http://mlflow-platform-test-mlflow:5000"];
+    it.each<[string, Record<string, string>, string[]]>([
+        ["nothing else", {}, []],
+        ["another loopback address", { bindAddress: "127.0.0.2" }, ["http://127.0.0.2:5000"]],
+        ["a gateway", withGateway, ["https://mlflow.example.com:5000"]],
+        [
+            "a gateway on one address, on the port of https",
+            { ...withGateway, bindAddress: "192.168.1.10", mlflowPort: "443" },
+            ["https://mlflow.example.com", "https://192.168.1.10"],
+        ],
+    ])("or without has the web UI work from where it is published: %s", async (_words, more, origins) => {
+        const envs = (await platform(more)).get("docker:Container mlflow").inputs.envs as string[];
+        expect(envs).toContain(`MLFLOW_SERVER_CORS_ALLOWED_ORIGINS=${[...origins, ...network].join(",")}`);
+    });
+
+    it.each<[string, Record<string, string>, string[]]>([
+        ["what runs here", withGateway, ["127.0.0.1:5000->5000", "127.0.0.1:9000->9000", "127.0.0.1:9001->9001"]],
+        [
+            "it on other ports, and plain HTTP",
+            { ...tls, mlflowPort: "443", minioPort: "9010", minioConsoleAddress: ":9011" },
+            ["0.0.0.0:443->443", "0.0.0.0:80->80", "0.0.0.0:9010->9010", "0.0.0.0:9011->9011"],
+        ],
+        [
+            "the tracking server alone beside a store elsewhere",
+            { ...externalStore, ...withGateway },
+            ["127.0.0.1:5000->5000"],
+        ],
+    ])("publishes, and nothing else does, %s", async (_words, configuration, published) => {
+        expect(publishedBy(await platform(configuration))).toEqual(published.map((one) => `gateway ${one}`));
+    });
+
+    it("takes nothing of a store elsewhere, which is not behind it", async () => {
+        const made = await platform({ ...externalBoth, ...withGateway });
+        expect(takenFromContainers(made)).toEqual(["mlflow.labels: mlflow-migrate"]);
+        expect(made.get("docker:Container gateway").options.replaceWith).toEqual([
+            "docker:Container gateway-secrets-seed",
+            "docker:Container mlflow",
+        ]);
+    });
+
+    describe("and TLS to MinIO", () => {
+        let made: Recording<Program>;
+        beforeAll(async () => {
+            made = await platform(tls);
+        });
+        const dependencies = (name: string) =>
+            (made.get(`docker:Container ${name}`).options.dependencies ?? []).filter((key) =>
+                key.startsWith("docker:Container "),
+            );
+        const file = (seed: string, path: string) =>
+            (made.get(`docker:Container ${seed}`).inputs.uploads as { file: string; content: unknown }[]).find(
+                (upload) => upload.file === `/run/secrets/platform/${path}`,
+            )?.content;
+
+        it("has type tokens of its own for them", () => {
+            const types = ["Gateway gateway", "CertificateAuthority authority", "ServerCertificate minio-certificate"];
+            expect(
+                made.registrations
+                    .filter(({ type }) => /Gateway|Certificate/.test(type))
+                    .map(({ type, name }) => `${type} ${name}`)
+                    .sort(),
+            ).toEqual(types.map((type) => `mlflow-platform:index:${type}`).sort());
+        });
+
+        it("starts the gateway after what it stands before, and replaces it with that, because they take over ports", () => {
+            const before = [
+                "docker:Container gateway-secrets-seed",
+                "docker:Container minio",
+                "docker:Container mlflow",
+            ];
+            expect(dependencies("gateway")).toEqual(before);
+            expect(made.get("docker:Container gateway").options.replaceWith).toEqual(before);
+            expect(dependencies("mlflow").filter((key) => key.includes("gateway"))).toEqual([]);
+            expect(takenFromContainers(made)).toEqual(["mlflow.labels: mlflow-migrate"]);
+        });
+
+        it("mounts what the gateway keeps, and its files read-only", () => {
+            expect(made.get("docker:Container gateway").inputs.volumes).toEqual([
+                { volumeName: "mlflow-platform-test-gateway_data", containerPath: "/data", readOnly: false },
+                {
+                    volumeName: "mlflow-platform-test-gateway-secrets",
+                    containerPath: "/run/secrets/platform",
+                    readOnly: true,
+                },
+            ]);
+        });
+
+        it("runs what it builds", () => {
+            expect(made.get("docker:Container gateway").inputs.image).toBe(buildTag("gateway", builds.gateway).tag);
+        });
+
+        it("has the gateway check MinIO, which serves with its own certificate, by the stack's authority", () => {
+            expect(file("gateway-secrets-seed", "s3_ca")).toEqual(secret(keptAuthority.certificate));
+            expect(file("gateway-secrets-seed", "ca_private_key")).toEqual(secret(keptAuthority.privateKey));
+            expect(file("mlflow-secrets-seed", "s3_ca")).toEqual(secret(keptAuthority.certificate));
+            expect(file("minio-secrets-seed", "tls_certificate")).toEqual(
+                secret(expect.stringMatching(/^certificate of minio-certificate-[0-9a-f]{8}$/)),
+            );
+            const { apps } = JSON.parse(String((file("gateway-secrets-seed", "caddy.json") as Secret).value)) as {
+                apps: { http: { servers: object } };
+            };
+            const upstreams = JSON.stringify(apps.http.servers).match(/"dial":"[^"]*"/g) ?? [];
+            expect([...new Set(upstreams)].sort()).toEqual([
+                '"dial":"minio:9000"',
+                '"dial":"minio:9001"',
+                '"dial":"mlflow:5000"',
+            ]);
+        });
+
+        it("labels every container, volume and network", () => {
+            const onEngine = made.registrations.filter(({ type }) =>
+                /^docker:.*:(Container|Volume|Network)$/.test(type),
+            );
+            expect(onEngine).toHaveLength(23);
+            for (const { key, inputs } of onEngine) {
+                expect([key, inputs.labels]).toEqual([
+                    key,
+                    expect.arrayContaining([{ label: "mlflow-platform.origin", value: "ana@laptop-0badcafe" }]),
+                ]);
+            }
+        });
+    });
+
+    it.each<[string, Record<string, string>, string[]]>([
+        ["login off", withoutLogin, dataHere],
+        ["a gateway", withGateway, dataHere],
+        ["a certificate that is given", withCertificate, dataHere],
+        ["ACME", withAcme, dataHere],
+        ["TLS to MinIO", withStoreTls, dataHere],
+        ["presigned artifacts", { artifactTransfer: "presigned" }, dataHere],
+        ["passwords that are set", { adminPassword: "long enough for all", pgAuthPassword: "word" }, dataHere],
+        ["all of them, and database and store elsewhere", { ...externalBoth, ...withAcme, ...withoutLogin }, []],
+    ])("or without, nothing protected leaves the program with %s", async (_words, configuration, data) => {
+        expect(protectedIn(await platform(configuration))).toEqual([...alwaysProtected, ...data].sort());
+    });
+});
+
 describe.each([
+    [
+        "with a gateway and TLS to MinIO",
+        { ...withGateway, ...withStoreTls, artifactTransfer: "presigned" },
+        ["gateway", ...services],
+        jobs,
+        ["gateway-secrets-seed", ...seeds],
+    ],
     ["with all that can run here", {}, services, jobs, seeds],
     [
         "with database and store elsewhere",
@@ -552,6 +816,8 @@ describe("credentials", () => {
         minioSecretAccessKey: "planted:secret\\access=key",
         pgOwnerPassword: "planted@owner:password",
         pgPassword: "planted#server?password",
+        pgAuthPassword: "planted:auth\\password",
+        adminPassword: "planted 'admin' \"password\"",
     };
     const planted = {
         minioRootUser: "plantedRootUser",
@@ -565,8 +831,12 @@ describe("credentials", () => {
         "minio-secret-access-key",
         "pg-owner-password",
         "pg-password",
+        "pg-auth-password",
+        "admin-password",
         "mlflow-kek-passphrase",
+        "mlflow-flask-secret-key",
     ].map((name) => `generated ${name}`);
+    const alwaysGenerated = ["generated mlflow-kek-passphrase", "generated mlflow-flask-secret-key"];
 
     /** The forms in which a value could stand in another text. */
     const forms = (value: string) => [
@@ -581,16 +851,22 @@ describe("credentials", () => {
     let configured: Recording<Program>;
     let byDefault: Recording<Program>;
     let elsewhere: Recording<Program>;
+    let internal: Recording<Program>;
+    let withKey: Recording<Program>;
     beforeAll(async () => {
         configured = await platform(planted);
         byDefault = await platform();
-        elsewhere = await platform({ ...externalBoth, ...plantedElsewhere });
+        elsewhere = await platform({ ...externalBoth, pgAuthUser: "people", ...plantedElsewhere });
+        internal = await platform({ ...withGateway, ...withStoreTls });
+        withKey = await platform(withCertificate);
     });
     const cases = () =>
         [
-            [configured, [...Object.values(planted), "generated mlflow-kek-passphrase"]],
+            [configured, [...Object.values(planted), ...alwaysGenerated]],
             [byDefault, generated],
-            [elsewhere, [...Object.values(plantedElsewhere), "generated mlflow-kek-passphrase"]],
+            [elsewhere, [...Object.values(plantedElsewhere), ...alwaysGenerated]],
+            [internal, [...generated, keptAuthority.privateKey, "private key of minio-certificate"]],
+            [withKey, [...generated, given.privateKey]],
         ] as const;
     const seedsOf = (made: Recording<Program>) => containersOf(made).filter(({ name }) => name.endsWith("-seed"));
 
@@ -626,32 +902,64 @@ describe("credentials", () => {
         }
     });
 
+    it("private keys are in sight nowhere, neither those that are kept nor those that are made each time", () => {
+        for (const [made] of cases()) {
+            for (const { key, inputs } of made.registrations) {
+                expect([key, textsInSight(inputs).filter((text) => text.includes("PRIVATE KEY"))]).toEqual([key, []]);
+            }
+        }
+    });
+
     /** Seed → those of all the values that it carries. */
-    const whoGetsWhat = (made: Recording<Program>) =>
+    const whoGetsWhat = (made: Recording<Program>, values = [...Object.values(planted), ...generated]) =>
         Object.fromEntries(
-            seedsOf(made).map(({ name, inputs }) => [
-                name,
-                found(textsInSight(revealed(inputs.uploads)), [...Object.values(planted), ...generated]),
-            ]),
+            seedsOf(made).map(({ name, inputs }) => [name, found(textsInSight(revealed(inputs.uploads)), values)]),
         );
+
+    it("private keys go to those alone who serve with them", () => {
+        const keysOf = (made: Recording<Program>, ...values: string[]) =>
+            Object.fromEntries(Object.entries(whoGetsWhat(made, values)).filter(([, some]) => some.length > 0));
+        expect(keysOf(internal, keptAuthority.privateKey, "private key of minio-certificate")).toEqual({
+            "gateway-secrets-seed": [keptAuthority.privateKey],
+            "minio-secrets-seed": ["private key of minio-certificate"],
+        });
+        expect(keysOf(withKey, keptAuthority.privateKey, given.privateKey)).toEqual({
+            "gateway-secrets-seed": [given.privateKey],
+        });
+        expect(keysOf(byDefault, keptAuthority.privateKey)).toEqual({});
+    });
+
+    it("of the login go to nobody where there is none", async () => {
+        const open = await platform({ ...planted, ...withoutLogin });
+        const login = [planted.adminPassword, planted.pgAuthPassword, "generated mlflow-flask-secret-key"];
+        const some = Object.entries(whoGetsWhat(open, login)).filter(([, values]) => values.length > 0);
+        // The role is there all the same.
+        expect(some).toEqual([["postgres-secrets-seed", [planted.pgAuthPassword]]]);
+    });
 
     it("go to those alone who need them, also where database and store are elsewhere", () => {
         expect(whoGetsWhat(elsewhere)).toEqual({
-            // It gives the server's role its rights and tries its login.
-            "mlflow-migrate-secrets-seed": [planted.pgOwnerPassword, planted.pgPassword],
+            // It gives the server's roles their rights and tries their logins, and makes the administrator.
+            "mlflow-migrate-secrets-seed": [
+                planted.pgOwnerPassword,
+                planted.pgPassword,
+                planted.pgAuthPassword,
+                planted.adminPassword,
+            ],
             "s3-bucket-secrets-seed": [planted.minioAccessKey, planted.minioSecretAccessKey],
             "mlflow-secrets-seed": [
                 planted.minioAccessKey,
                 planted.minioSecretAccessKey,
                 planted.pgPassword,
-                "generated mlflow-kek-passphrase",
+                planted.pgAuthPassword,
+                ...alwaysGenerated,
             ],
         });
     });
 
     it("go to those alone who need them", () => {
         expect(whoGetsWhat(configured)).toEqual({
-            "postgres-secrets-seed": [planted.pgOwnerPassword, planted.pgPassword],
+            "postgres-secrets-seed": [planted.pgOwnerPassword, planted.pgPassword, planted.pgAuthPassword],
             "minio-secrets-seed": [planted.minioRootUser, planted.minioRootPassword],
             "minio-provision-secrets-seed": [
                 planted.minioRootUser,
@@ -659,12 +967,13 @@ describe("credentials", () => {
                 planted.minioAccessKey,
                 planted.minioSecretAccessKey,
             ],
-            "mlflow-migrate-secrets-seed": [planted.pgOwnerPassword],
+            "mlflow-migrate-secrets-seed": [planted.pgOwnerPassword, planted.adminPassword],
             "mlflow-secrets-seed": [
                 planted.minioAccessKey,
                 planted.minioSecretAccessKey,
                 planted.pgPassword,
-                "generated mlflow-kek-passphrase",
+                planted.pgAuthPassword,
+                ...alwaysGenerated,
             ],
         });
     });
@@ -676,7 +985,7 @@ describe("credentials", () => {
                 named(configured, seeds).flatMap(({ inputs }) => textsInSight(revealed(inputs.uploads))),
                 generated,
             ),
-        ).toEqual(["generated mlflow-kek-passphrase"]);
+        ).toEqual(alwaysGenerated);
     });
 });
 
@@ -693,6 +1002,8 @@ describe("outputs", () => {
     };
     const plain = (value: unknown) => ({ value, secret: false });
     const hidden = (value: unknown) => ({ value, secret: true });
+    /** An output that a configuration does not have. */
+    const absent = undefined;
     const placesHere = {
         pgHost: "",
         pgDatabase: "mlflow",
@@ -704,14 +1015,27 @@ describe("outputs", () => {
     /** What is different of a store that somebody else runs: nothing is known of a root user or a console. */
     const storeOutputs = {
         minioEndpoint: plain("https://s3.example.com:443"),
-        minioConsoleUrl: plain(undefined),
-        minioRootUser: plain(undefined),
-        minioRootPassword: plain(undefined),
+        minioConsoleUrl: absent,
+        minioRootUser: absent,
+        minioRootPassword: absent,
         jobs: plain({
             "s3-bucket": { exitCode: 0, attempt: 1 },
             "mlflow-migrate": { exitCode: 0, attempt: 1 },
         }),
         dataPlaces: plain({ ...placesHere, minioHost: "s3.example.com" }),
+    };
+
+    const gatewayOutputs = {
+        trackingUri: plain("https://mlflow.example.com:5000"),
+        minioEndpoint: plain("https://mlflow.example.com:9000"),
+        minioConsoleUrl: plain("https://mlflow.example.com:9001"),
+        clientEnv: hidden({ MLFLOW_TRACKING_URI: "https://mlflow.example.com:5000" }),
+    };
+    /** What clients need where the stack's own authority signed what they talk to. */
+    const ownAuthority = {
+        MLFLOW_TRACKING_URI: "https://mlflow.example.com:5000",
+        MLFLOW_PLATFORM_CA: keptAuthority.certificate,
+        MLFLOW_TRACKING_SERVER_CERT_PATH: "mlflow-platform-ca.pem",
     };
 
     let byDefault: Awaited<ReturnType<typeof outputsOf>>;
@@ -724,6 +1048,8 @@ describe("outputs", () => {
             trackingUri: plain("http://127.0.0.1:5000"),
             minioEndpoint: plain("http://127.0.0.1:9000"),
             minioConsoleUrl: plain("http://127.0.0.1:9001"),
+            adminUsername: plain("admin"),
+            adminPassword: hidden("generated admin-password"),
             bucketName: plain("mlflow"),
             pgUri: hidden("postgresql://mlflow:generated%20pg-password@postgres:5432/mlflow"),
             minioRootUser: hidden("generated minio-root-user"),
@@ -777,6 +1103,106 @@ describe("outputs", () => {
                 }),
             },
         ],
+        ["no login", withoutLogin, { adminUsername: absent, adminPassword: absent }],
+        [
+            "an administrator by name and password",
+            { adminUsername: "Ana", adminPassword: "long enough for all" },
+            { adminUsername: plain("Ana"), adminPassword: hidden("long enough for all") },
+        ],
+        ["presigned artifacts", { artifactTransfer: "presigned" }, {}],
+        [
+            "TLS to MinIO",
+            withStoreTls,
+            {
+                minioEndpoint: plain("https://127.0.0.1:9000"),
+                minioConsoleUrl: plain("https://127.0.0.1:9001"),
+                caCertificate: plain(keptAuthority.certificate),
+                clientEnv: hidden({
+                    MLFLOW_TRACKING_URI: "http://127.0.0.1:5000",
+                    MLFLOW_PLATFORM_CA: keptAuthority.certificate,
+                }),
+            },
+        ],
+        [
+            "TLS to MinIO and presigned artifacts",
+            { ...withStoreTls, artifactTransfer: "presigned" },
+            {
+                minioEndpoint: plain("https://127.0.0.1:9000"),
+                minioConsoleUrl: plain("https://127.0.0.1:9001"),
+                caCertificate: plain(keptAuthority.certificate),
+                clientEnv: hidden({
+                    MLFLOW_TRACKING_URI: "http://127.0.0.1:5000",
+                    MLFLOW_PLATFORM_CA: keptAuthority.certificate,
+                    REQUESTS_CA_BUNDLE: "mlflow-platform-ca.pem",
+                }),
+            },
+        ],
+        [
+            "a gateway",
+            withGateway,
+            { ...gatewayOutputs, caCertificate: plain(keptAuthority.certificate), clientEnv: hidden(ownAuthority) },
+        ],
+        [
+            "a gateway, TLS behind it and presigned artifacts",
+            { ...withGateway, ...withStoreTls, artifactTransfer: "presigned" },
+            {
+                ...gatewayOutputs,
+                caCertificate: plain(keptAuthority.certificate),
+                clientEnv: hidden({ ...ownAuthority, REQUESTS_CA_BUNDLE: "mlflow-platform-ca.pem" }),
+            },
+        ],
+        ["a certificate that is given", withCertificate, gatewayOutputs],
+        ["the same with TLS behind it, which no client sees", { ...withCertificate, ...withStoreTls }, gatewayOutputs],
+        [
+            "ACME, and MLflow on the port of https",
+            withAcme,
+            {
+                ...gatewayOutputs,
+                trackingUri: plain("https://mlflow.example.com"),
+                clientEnv: hidden({ MLFLOW_TRACKING_URI: "https://mlflow.example.com" }),
+            },
+        ],
+        [
+            "a gateway and a store elsewhere",
+            { ...externalStore, ...withGateway },
+            {
+                ...gatewayOutputs,
+                ...storeOutputs,
+                caCertificate: plain(keptAuthority.certificate),
+                clientEnv: hidden(ownAuthority),
+            },
+        ],
+        [
+            "a store elsewhere whose authority is given, which clients do not meet",
+            { ...externalStore, minioCaFile: "authority.pem" },
+            storeOutputs,
+        ],
+        [
+            "the same and presigned artifacts",
+            { ...externalStore, minioCaFile: "authority.pem", artifactTransfer: "presigned" },
+            {
+                ...storeOutputs,
+                clientEnv: hidden({
+                    MLFLOW_TRACKING_URI: "http://127.0.0.1:5000",
+                    MLFLOW_PLATFORM_CA: authorities.one,
+                    REQUESTS_CA_BUNDLE: "mlflow-platform-ca.pem",
+                }),
+            },
+        ],
+        [
+            "the same behind a gateway",
+            { ...externalStore, ...withGateway, minioCaFile: "authority.pem", artifactTransfer: "presigned" },
+            {
+                ...gatewayOutputs,
+                ...storeOutputs,
+                caCertificate: plain(keptAuthority.certificate),
+                clientEnv: hidden({
+                    ...ownAuthority,
+                    MLFLOW_PLATFORM_CA: keptAuthority.certificate + authorities.one,
+                    REQUESTS_CA_BUNDLE: "mlflow-platform-ca.pem",
+                }),
+            },
+        ],
         [
             "a directory for MinIO's data",
             { minioVolumePath: "/srv/minio" },
@@ -817,6 +1243,29 @@ describe("outputs", () => {
             minioRootPassword: hidden("long enough"),
             clientEnv: hidden({ MLFLOW_TRACKING_URI: "http://127.0.0.2:5001" }),
         });
+    });
+
+    it("have no address where the gateway did not start, and the rest all the same", async () => {
+        const { result } = await withFailures(async () =>
+            outputsOf(await platform(withGateway, { impossible: ["docker:Container gateway"] })),
+        );
+        for (const name of ["trackingUri", "minioEndpoint", "minioConsoleUrl", "clientEnv"]) {
+            expect([name, result[name]?.value]).toEqual([name, undefined]);
+        }
+        expect(result).toMatchObject({
+            caCertificate: plain(keptAuthority.certificate),
+            adminPassword: hidden("generated admin-password"),
+            bucketName: plain("mlflow"),
+            minioRootPassword: hidden("generated minio-root-password"),
+            dataPlaces: plain(placesHere),
+        });
+    });
+
+    it("never give the administrator's credentials to clients", async () => {
+        const { clientEnv } = await outputsOf(
+            await platform({ ...withGateway, adminUsername: "chief", adminPassword: "planted password" }),
+        );
+        expect(JSON.stringify(clientEnv)).not.toMatch(/chief|planted|USERNAME|PASSWORD/);
     });
 
     describe("after a job failed", () => {
@@ -1032,6 +1481,11 @@ describe("a plan without an engine", () => {
             "with database and store elsewhere",
             externalBoth,
             [...always, ...databaseElsewhere, ...storeElsewhere].sort(),
+        ],
+        [
+            "with a gateway and TLS to MinIO",
+            { ...withGateway, ...withStoreTls },
+            [...everything, ...gatewayHere, ...storeCertificate].sort(),
         ],
     ])("registers the same, %s, though no job has run yet", async (_words, configuration, expected) => {
         const notRun = { exitCode: undefined, containerLogs: undefined };

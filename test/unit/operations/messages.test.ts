@@ -267,13 +267,24 @@ describe("the table at the end", () => {
         expect(summary(outputs, "prod")).toBe(`MLflow         http://127.0.0.1:5001
 MinIO console  http://127.0.0.1:9011
 Credentials    npm run --silent pulumi -- stack output --show-secrets --stack prod
-Client         export MLFLOW_TRACKING_URI=http://127.0.0.1:5001
+Client         eval "$(npm run --silent client-env -- --stack prod)"
 Stop           npm stop -- --stack prod
 
 In a notebook with mlflow installed:
 
 import mlflow
 mlflow.set_tracking_uri("http://127.0.0.1:5001")`);
+    });
+
+    it("names the administrator, not his password, and how others get in, where there is login", () => {
+        const withLogin = { ...outputs, adminUsername: "chief", adminPassword: "planted" };
+        const lines = summary(withLogin, "prod").split("\n");
+        expect(lines.slice(3, 5)).toEqual([
+            "Administrator  chief, password in the output adminPassword",
+            "People         npm run user -- add <name> --stack prod",
+        ]);
+        expect(lines.filter((_, index) => ![3, 4].includes(index)).join("\n")).toBe(summary(outputs, "prod"));
+        expect(lines.join("\n")).not.toContain("planted");
     });
 
     it("has no console of a store that somebody else runs, whose outputs name none", () => {
@@ -504,7 +515,7 @@ describe("the base image", () => {
             .filter((path) => path.endsWith("Dockerfile"))
             .flatMap((path) => [...readFileSync(join(images, path), "utf8").matchAll(/^ARG BASE_IMAGE=(.*)$/gm)])
             .map(([, reference]) => reference);
-        expect(pins).toHaveLength(3);
+        expect(pins).toHaveLength(4);
         expect(new Set(pins)).toEqual(new Set([pinnedBase(places)]));
         expect(pinnedBase(places)).toMatch(/@sha256:[0-9a-f]{64}$/);
     });

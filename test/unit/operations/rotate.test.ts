@@ -21,21 +21,25 @@ describe("the resource of a generated value", () => {
         ["pgOwnerPassword", "pg-owner-password"],
         ["minioRootUser", "minio-root-user"],
         ["minioSecretAccessKey", "minio-secret-access-key"],
+        ["adminPassword", "admin-password"],
+        ["pgAuthPassword", "pg-auth-password"],
     ])("of %s is %s", (key, name) => {
         expect(resourceName(key)).toBe(name);
     });
 
     it.each<[string, Record<string, string>]>([
         ["all that can run here", {}],
+        ["nobody who logs in", { mlflowAuth: "false" }],
         ["database and store elsewhere", { ...externalDatabase, ...externalStore }],
     ])(
-        "is in the program for every key that can be rotated, and for MLflow's passphrase alone beside them: %s",
+        "is in the program for every key that can be rotated, and beside them for MLflow's passphrase and forms alone: %s",
         async (_words, values) => {
             const { registrations } = await platform(values);
             const names = registrations
                 .filter(({ type }) => type === "random:index/randomPassword:RandomPassword")
                 .map(({ name }) => name);
-            expect(names.sort()).toEqual([...generatedKeys.map(resourceName), "mlflow-kek-passphrase"].sort());
+            const others = ["mlflow-flask-secret-key", "mlflow-kek-passphrase"];
+            expect(names.sort()).toEqual([...generatedKeys.map(resourceName), ...others].sort());
         },
     );
 });
@@ -151,10 +155,20 @@ describe("rotating", () => {
                 "pg-password",
                 "minio-root-user",
                 "minio-root-password",
+                "admin-password",
                 "pg-owner-password",
+                "pg-auth-password",
             ],
         ],
         ["one that is named twice", ["pgPassword", "pgPassword"], {}, ["pg-password"]],
+        ["the administrator's", ["adminPassword"], {}, ["admin-password"]],
+        [
+            "the role of the users' tables, of a login that is off",
+            ["pgAuthPassword"],
+            { mlflowAuth: "false" },
+            ["pg-auth-password"],
+        ],
+        ["the administrator's beside a database elsewhere", ["adminPassword"], externalDatabase, ["admin-password"]],
         ["one beside another that is set", ["pgOwnerPassword"], { pgPassword: "hunter2" }, ["pg-owner-password"]],
         ["MinIO's beside a database elsewhere", ["minioRootUser"], externalDatabase, ["minio-root-user"]],
         ["PostgreSQL's beside a store elsewhere", ["pgOwnerPassword"], externalStore, ["pg-owner-password"]],
@@ -204,17 +218,21 @@ describe("rotating", () => {
         [["minioRootUser"], externalStore, ["minioRootUser"]],
         [["minioRootPassword", "pgPassword"], externalStore, ["minioRootPassword"]],
         [["pgOwnerPassword"], externalDatabase, ["pgOwnerPassword"]],
+        [["pgAuthPassword", "adminPassword"], externalDatabase, ["pgAuthPassword"]],
+        [["adminPassword", "pgOwnerPassword"], { mlflowAuth: "false" }, ["adminPassword"]],
         [
-            ["minioRootUser", "minioRootPassword", "pgOwnerPassword"],
-            { ...externalDatabase, ...externalStore },
-            ["minioRootUser", "minioRootPassword", "pgOwnerPassword"],
+            ["minioRootUser", "minioRootPassword", "pgOwnerPassword", "pgAuthPassword", "adminPassword"],
+            { ...externalDatabase, ...externalStore, mlflowAuth: "false" },
+            ["minioRootUser", "minioRootPassword", "pgOwnerPassword", "pgAuthPassword", "adminPassword"],
         ],
     ])("refuses %j with %j: nobody would use it", async (some, configuration, unused) => {
         await expect(rotate(some, configuration)).rejects.toThrow(
             expect.objectContaining({
                 name: "UserError",
-                message: `Not used in stack prod, whose services are somebody else's: ${unused.join(", ")}.`,
-                cure: "Credentials of these services are changed there, and then set in the configuration.",
+                message: `Not used in stack prod: ${unused.join(", ")}.`,
+                cure:
+                    "Credentials of services that are somebody else's are changed there and then set in the configuration; an " +
+                    "administrator is there with login (mlflowAuth).",
             }),
         );
         nothingDone();

@@ -38,7 +38,13 @@ const object = (kind: EngineObject["kind"], name: string, origin: string): Engin
 });
 const mine = "ana@laptop-1";
 const theirs = "bob@desk-2";
-const originResource = { type: "random:index/randomId:RandomId", id: "x", outputs: { hex: mine } };
+const randomId = (name: string, hex: string) => ({
+    type: "random:index/randomId:RandomId",
+    urn: `urn:pulumi:dev::mlflow-platform::x$random:index/randomId:RandomId::${name}`,
+    id: "x",
+    outputs: { hex },
+});
+const originResource = randomId("origin", mine);
 const stateOf = (...objects: EngineObject[]) => [
     { type: "pulumi:pulumi:Stack" },
     originResource,
@@ -48,6 +54,12 @@ const stateOf = (...objects: EngineObject[]) => [
 describe("the origin of a state", () => {
     it("is the random id's text", () => {
         expect(originOf(stateOf())).toBe(mine);
+    });
+    it("is that of no other random id, such as a key pair's, wherever that stands", () => {
+        const others = [randomId("authority", theirs), randomId("minio-certificate-origin", theirs)];
+        expect(originOf([...others, originResource])).toBe(mine);
+        expect(originOf([originResource, ...others])).toBe(mine);
+        expect(originOf(others)).toBeUndefined();
     });
     it("is none before the first update", () => {
         expect(originOf([])).toBeUndefined();

@@ -1,3 +1,36 @@
+/** Certificates for tests, with keys and without. */
+import "reflect-metadata";
+import { webcrypto } from "node:crypto";
+import { PemConverter, SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
+import { type KeyPair, issueCertificate, makeAuthority } from "../../../components/certificates.ts";
+
+/** The authority of the stack in these tests, as an earlier update has made it. */
+export const keptAuthority = await makeAuthority("MLflow platform, stack test", new Date());
+
+/** A certificate that somebody else has signed for these names, at that time, and its key. */
+export async function givenCertificate(names: readonly string[], at = new Date()) {
+    return issueCertificate(await makeAuthority("Somebody's authority", at), names, at);
+}
+
+/** A certificate with this name for its subject, good for that name alone, or for none that it lists. */
+export async function certificateWithSubject(subject: string, dnsName: string | undefined): Promise<KeyPair> {
+    const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+    const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+    const certificate = await X509CertificateGenerator.createSelfSigned({
+        name: [{ CN: [subject] }],
+        notBefore: new Date(Date.now() - 60_000),
+        notAfter: new Date(Date.now() + 3_600_000),
+        signingAlgorithm: algorithm,
+        keys,
+        extensions:
+            dnsName === undefined ? [] : [new SubjectAlternativeNameExtension([{ type: "dns", value: dnsName }])],
+    });
+    return {
+        certificate: `${certificate.toString("pem")}\n`,
+        privateKey: PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey), "PRIVATE KEY"),
+    };
+}
+
 /** Certificates of two authorities, made once with openssl for a hundred years; nobody has their keys. */
 export const authorities = {
     one: `-----BEGIN CERTIFICATE-----

@@ -1,9 +1,31 @@
 /** What the containers of a service's tests have in common. */
 import { expect } from "vitest";
+import type { MlflowArgs } from "../../../components/mlflow.ts";
 import { type Recording, project, stack } from "./recording.ts";
 
 export const labels = { "x.stack": "test" };
 export const labelInputs = [{ label: "x.stack", value: "test" }];
+
+/** What MLflow is made of beside database and store, without login. */
+export const mlflowArgs = {
+    image: "mlflow:1",
+    seedImage: "seed:1",
+    networkId: "network id",
+    kekPassphrase: "kek's word",
+    login: undefined,
+    transfer: { kind: "proxied" },
+    tempSize: 64,
+    url: "http://127.0.0.1:5000",
+    hosts: ["localhost"],
+    origins: [],
+    published: { address: "127.0.0.1", port: 5000 },
+    workers: 2,
+    memory: 1536,
+    cpus: 2,
+    waitSeconds: 90,
+    lastRecords: undefined,
+    labels,
+} satisfies Partial<MlflowArgs>;
 
 /** The mount of a consumer's secrets. */
 export const secretsMount = (name: string) => ({

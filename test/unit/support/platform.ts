@@ -8,7 +8,7 @@ import { keys } from "../../../config.ts";
 import { Commands } from "./commands.ts";
 import { type Circumstances, type Recording, project, record } from "./recording.ts";
 
-export type Program = typeof import("../../../index.ts");
+export type Program = (typeof import("../../../index.ts"))["default"];
 
 /** An engine on a host that there is not, so that neither ports nor directories of this one are looked at. */
 export const engineElsewhere = "ssh://unit.invalid";
@@ -57,5 +57,8 @@ export function platform(
     // Another query is another module: the program runs anew, on the same components.
     runs += 1;
     const program = `../../../index.ts?run=${runs}`;
-    return record(() => import(/* @vite-ignore */ program) as Promise<Program>, circumstances);
+    return record(async () => {
+        const { default: outputs } = (await import(/* @vite-ignore */ program)) as { default: Program };
+        return outputs;
+    }, circumstances);
 }

@@ -3,6 +3,7 @@
  * can have it: secrets as `secret(value)`, resources as "docker:Container postgres", options only where they are set.
  */
 import * as pulumi from "@pulumi/pulumi";
+import { keptAuthority } from "./certificates.ts";
 
 const secretMark = "4dabf18193072939515e22adb298388d";
 const secretKind = "1b47061264138c4ac30d75fd1eb44270";
@@ -69,6 +70,8 @@ export interface Circumstances {
     /** What cannot be made: "package:Class name". */
     readonly impossible?: readonly string[];
     readonly preview?: boolean;
+    /** Whether there was no update before, so that key pairs are what the program makes now. Defaults to false. */
+    readonly firstUpdate?: boolean;
 }
 
 /** What a resource is called in these tests. */
@@ -136,6 +139,18 @@ function answers(type: string, name: string): Record<string, unknown> {
         default:
             return {};
     }
+}
+
+/** A resource's name without the hash of what it stands for. */
+export function withoutHash(name: string): string {
+    return name.replace(/-[0-9a-f]{8}$/, "");
+}
+
+/** The key pair that an id has kept since an earlier update, whatever is made now. */
+function keptPair(name: string): object {
+    return name === "authority"
+        ? keptAuthority
+        : { certificate: `certificate of ${name}`, privateKey: `private key of ${name}` };
 }
 
 /** The parts of the mock monitor's requests that are read here. */
@@ -209,7 +224,7 @@ function takesOf(request: Request, keys: ReadonlyMap<string, string>): Record<st
 
 /** Runs `make` and waits until all that it registered is registered. */
 export async function record<T>(make: () => T | Promise<T>, circumstances: Circumstances = {}): Promise<Recording<T>> {
-    const { lastOutputs = {}, outputs = {}, impossible = [], preview = false } = circumstances;
+    const { lastOutputs = {}, outputs = {}, impossible = [], preview = false, firstUpdate = false } = circumstances;
     const mocks: pulumi.runtime.Mocks = {
         call: ({ token }) => {
             throw new Error(`the program calls ${token}`);
@@ -223,7 +238,9 @@ export async function record<T>(make: () => T | Promise<T>, circumstances: Circu
                 throw new Error(`${name} cannot be made`);
             }
             // A name that is set is the object's name; else it has the one that autonaming gives.
-            return { id: `id of ${name}`, state: { ...answers(type, name), ...given, ...outputs[keyOf(type, name)] } };
+            const state = { ...answers(type, name), ...given, ...outputs[keyOf(type, name)] };
+            const isKept = "keepers" in given && !firstUpdate && outputs[keyOf(type, name)] === undefined;
+            return { id: `id of ${name}`, state: isKept ? { ...state, keepers: keptPair(name) } : state };
         },
     };
     await pulumi.runtime.setMocks(mocks, project, stack, preview, "organization");
