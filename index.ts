@@ -33,7 +33,7 @@ const { networkId } = new Network("backend", { labels });
 
 const { baseImage } = config;
 const seedImage = new Image("seed", { build: builds.seed }).reference;
-const mlflowImage = new Image("mlflow", { build: builds.mlflow, reference: config.mlflowImage, baseImage }).reference;
+const mlflowImage = new Image("mlflow", { build: builds.mlflow, reference: config.mlflowImage, baseImage });
 
 const secret = (name: string, configured: string | undefined, upperCase = false, length?: number) =>
     new GeneratedSecret(name, { configured, upperCase, ...(length === undefined ? {} : { length }) }).value;
@@ -83,10 +83,14 @@ const postgres =
               waitSeconds: config.pgWaitSeconds,
           });
 
-const s3 =
+const minioImage =
     minioHost === undefined
+        ? new Image("minio", { build: builds.minio, reference: config.minioImage, baseImage })
+        : undefined;
+const s3 =
+    minioImage !== undefined
         ? new Minio("minio", {
-              image: new Image("minio", { build: builds.minio, reference: config.minioImage, baseImage }).reference,
+              image: minioImage.reference,
               seedImage,
               networkId,
               data:
@@ -118,7 +122,7 @@ const s3 =
               labels,
           })
         : new ExternalS3("s3", {
-              image: mlflowImage,
+              image: mlflowImage.reference,
               seedImage,
               networkId,
               endpoint: `${config.minioStorageUseHttps ? "https" : "http"}://${minioHost}:${config.minioPort}`,
@@ -132,7 +136,7 @@ const s3 =
           });
 
 const mlflow = new Mlflow("mlflow", {
-    image: mlflowImage,
+    image: mlflowImage.reference,
     seedImage,
     networkId,
     database: postgres.database,
@@ -195,7 +199,12 @@ const gateway =
                             { name: "console", port: consolePort, upstream: s3.upstreams.console },
                         ] as const)),
               ],
-              behind: [mlflow.service, s3.service].filter((service) => service !== undefined),
+              behind: [
+                  ...mlflow.service,
+                  mlflowImage.resource,
+                  ...s3.service,
+                  ...(minioImage === undefined ? [] : [minioImage.resource]),
+              ],
               httpPort: config.gatewayHttpPort,
               certificate,
               upstreamAuthorities: storeTls ? authority.certificate : undefined,

@@ -39,7 +39,7 @@ export class ExternalS3 extends pulumi.ComponentResource {
     /** No gateway stands before it. */
     public readonly upstreams = undefined;
     /** Nor does it run here. */
-    public readonly service = undefined;
+    public readonly service = [];
     /** Nor is it known whether it has a console. */
     public readonly consoleUrl = undefined;
     /** Where it is, and the key for its bucket. */

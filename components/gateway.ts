@@ -41,7 +41,7 @@ export interface GatewayArgs {
     otherHosts: readonly string[];
     /** What it stands before. */
     sites: readonly Site[];
-    /** The containers that would publish the same ports without it. */
+    /** The containers that would publish the same ports without it, and whatever they are replaced with. */
     behind: readonly pulumi.Resource[];
     /** Port that redirects plain HTTP to https; undefined is none. */
     httpPort: number | undefined;
@@ -141,7 +141,8 @@ export class Gateway extends pulumi.ComponentResource {
         const container = new docker.Container(name, service.args, {
             ...service.options,
             // Whoever publishes a port has to let it go before the other takes it: it starts after what is behind it, and is
-            // deleted before that is replaced, also for good.
+            // deleted before that is replaced, also for good. `replaceWith` does not follow chains (findResourcesReplacedWith
+            // in pulumi/pkg/resource/deploy), so the causes are named as well.
             dependsOn: [...secretFiles.consumerOptions.dependsOn, ...args.behind],
             replaceWith: [...secretFiles.consumerOptions.replaceWith, ...args.behind],
             parent: this,

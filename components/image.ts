@@ -70,10 +70,14 @@ export function buildTag(name: string, build: Build, baseImage?: string): { tag:
 export class Image extends pulumi.ComponentResource {
     /** Reference to run. */
     public readonly reference: pulumi.Output<string>;
+    /** What is replaced when the image is another one. */
+    public readonly resource: pulumi.Resource;
 
     constructor(name: string, args: ImageArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mlflow-platform:index:Image", name, {}, opts);
-        this.reference = this.make(name, args).name;
+        const image = this.make(name, args);
+        this.resource = image;
+        this.reference = image.name;
         this.registerOutputs({ reference: this.reference });
     }
 

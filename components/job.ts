@@ -68,6 +68,8 @@ export class Job extends pulumi.ComponentResource {
     public readonly succeeded: pulumi.Output<boolean>;
     /** The same for `dependsOn`: what depends on it is only made after the job, and stays when the job runs again. */
     public readonly done: pulumi.Output<pulumi.Resource>;
+    /** What runs the job again. */
+    public readonly resources: readonly pulumi.Resource[];
     /** For the stack's outputs, also when the job failed. */
     public readonly record: pulumi.Output<JobRecord>;
 
@@ -88,6 +90,7 @@ export class Job extends pulumi.ComponentResource {
             parent: this,
             replacementTrigger: attempt,
         });
+        this.resources = [container, ...secretFiles.resources];
         this.record = container.exitCode.apply((exitCode) => ({ exitCode, attempt }));
         // Not a secret: what comes of it is that the job succeeded, or an error without the secrets.
         this.succeeded = pulumi.unsecret(

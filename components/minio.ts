@@ -62,8 +62,8 @@ export class Minio extends pulumi.ComponentResource {
     public readonly data: pulumi.Output<string>;
     /** Where it is on the network, and the key for its bucket. */
     public readonly store: ArtifactStore;
-    /** The container of MinIO. */
-    public readonly service: pulumi.Resource;
+    /** The container of MinIO, and what it is replaced with; beside its image. */
+    public readonly service: readonly pulumi.Resource[];
     /** URLs of S3 and the console on the network, for a gateway. */
     public readonly upstreams: { readonly s3: string; readonly console: string };
     /** S3 endpoint for clients, once MinIO is healthy. */
@@ -189,7 +189,7 @@ export class Minio extends pulumi.ComponentResource {
         };
         this.bucketName = job.succeeded.apply(() => bucketName);
         this.jobRecords = { [jobName]: job.record };
-        this.service = container;
+        this.service = [container, ...secretFiles.resources];
         this.upstreams = { s3: endpoint, console: `${scheme}://${name}:${consolePort}` };
         this.publishedEndpoint = container.id.apply(() => args.urls.s3);
         this.consoleUrl = container.id.apply(() => args.urls.console);

@@ -72,8 +72,8 @@ export interface MlflowArgs {
 export class Mlflow extends pulumi.ComponentResource {
     /** URL of the server on the network. */
     public readonly upstream: string;
-    /** The container of the server. */
-    public readonly service: pulumi.Resource;
+    /** The container of the server, and what it is replaced with; beside its image. */
+    public readonly service: readonly pulumi.Resource[];
     /** URL for clients, once the server is healthy. */
     public readonly trackingUri: pulumi.Output<string>;
     /** True once the schema is that of the image. */
@@ -236,7 +236,7 @@ export class Mlflow extends pulumi.ComponentResource {
             dependsOn: [...secretFiles.consumerOptions.dependsOn, ...database.ready, ...store.ready],
             parent: this,
         });
-        this.service = container;
+        this.service = [container, ...secretFiles.resources, ...migration.resources];
         this.migrated = migration.succeeded;
         this.jobRecords = { [jobName]: migration.record };
         this.trackingUri = container.id.apply(() => args.url);

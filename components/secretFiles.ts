@@ -29,6 +29,8 @@ export class SecretFiles extends pulumi.ComponentResource {
     public readonly mount: Mount;
     /** For the consumer's options: after the files are there, and again when one of them changes. */
     public readonly consumerOptions: { dependsOn: docker.Container[]; replaceWith: docker.Container[] };
+    /** With each of which the consumer is replaced. */
+    public readonly resources: readonly pulumi.Resource[];
 
     constructor(name: string, args: SecretFilesArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mlflow-platform:index:SecretFiles", name, {}, opts);
@@ -55,6 +57,7 @@ export class SecretFiles extends pulumi.ComponentResource {
         const seed = new docker.Container(`${name}-seed`, seedArgs, { ...options, parent: this });
         this.mount = { source: volume.name, path: secretsPath, readOnly: true };
         this.consumerOptions = { dependsOn: [seed], replaceWith: [seed] };
+        this.resources = [volume, seed];
         this.registerOutputs({ volumeName: volume.name });
     }
 }

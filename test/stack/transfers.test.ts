@@ -68,11 +68,13 @@ async function download({ uri, headers }: Server, artifact: string, path: string
     return response.status;
 }
 
-/** MiB of memory that all processes of a container have for themselves, as the engine counts it without the page cache. */
+/** MiB of memory that all processes of a container have for themselves: without files that the system keeps in memory. */
 async function memory(name: string): Promise<number> {
-    const usage = await docker("stats", "--no-stream", "--format", "{{.MemUsage}}", name);
-    const [, number = "", unit = ""] = /^([\d.]+)(\w+)/.exec(usage) ?? [];
-    return Number(number) * (unit === "GiB" ? 1024 : 1);
+    // Of control groups version 2 and 1.
+    const files = "/sys/fs/cgroup/memory.stat /sys/fs/cgroup/memory/memory.stat";
+    const text = await docker("exec", name, "sh", "-c", `cat ${files} 2>/dev/null || true`);
+    const [, bytes = "0"] = /^(?:anon|total_rss) (\d+)$/m.exec(text) ?? [];
+    return Number(bytes) / mebibyte;
 }
 
 /** The most memory that a container had while something went on. */
@@ -101,6 +103,7 @@ describe("through the server", () => {
         const { path, digest } = await file("large", 2048 * mebibyte);
         const back = join(directory, "large.back");
         const before = await memory(server.container);
+        expect(before).toBeGreaterThan(100);
         const peak = await peakDuring(server.container, async () => {
             expect((await upload(server, "large/large.bin", path)).status).toBe(200);
             expect(await download(server, "large/large.bin", back)).toBe(200);

@@ -268,7 +268,11 @@ describe("MinIO", () => {
     it("publishes nothing where a gateway does", async () => {
         const { get, result } = await make({ published: undefined });
         expect(get("docker:Container minio").inputs.ports).toEqual([]);
-        expect(await valueOf(result.service.urn)).toBe(get("docker:Container minio").urn);
+        expect(await Promise.all(result.service.map(({ urn }) => valueOf(urn)))).toEqual(
+            ["Container minio", "Volume minio-secrets", "Container minio-secrets-seed"].map(
+                (one) => get(`docker:${one}`).urn,
+            ),
+        );
         expect(await valueOf(result.publishedEndpoint)).toBe("http://s3.example.com:9010");
     });
 
@@ -615,9 +619,15 @@ describe("MLflow", () => {
         ]);
     });
 
-    it("is what stands behind a gateway: its container", async () => {
+    it("is what stands behind a gateway: its container, and whatever that is replaced with", async () => {
         const { result, get } = await make();
-        expect(await valueOf(result.service.urn)).toBe(get("docker:Container mlflow").urn);
+        expect(await Promise.all(result.service.map(({ urn }) => valueOf(urn)))).toEqual(
+            [
+                ...["Container mlflow", "Volume mlflow-secrets", "Container mlflow-secrets-seed"],
+                ...["Container mlflow-migrate", "Volume mlflow-migrate-secrets"],
+                "Container mlflow-migrate-secrets-seed",
+            ].map((one) => get(`docker:${one}`).urn),
+        );
     });
 
     it("is called from nowhere but the network where nothing else is named", async () => {
