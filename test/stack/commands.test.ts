@@ -126,7 +126,7 @@ describe("npm start refuses in words, before it changes anything", () => {
 
     it("a configuration with problems, all of them at once, also by plain pulumi preview", async () => {
         await checkout.pulumi(stack, "config", "set", "mlflowBucketName", "Not_A_Bucket");
-        await checkout.pulumi(stack, "config", "set", "minioStorageUseHttps", "true");
+        await checkout.pulumi(stack, "config", "set", "gatewayHttpPort", "80");
         try {
             for (const { code, output } of [
                 await checkout.run("start", ["--stack", stack]),
@@ -134,11 +134,11 @@ describe("npm start refuses in words, before it changes anything", () => {
             ]) {
                 expect(code).not.toBe(0);
                 expect(output).toContain('mlflowBucketName: "Not_A_Bucket" contains other characters');
-                expect(output).toContain("minioStorageUseHttps: TLS for the store that runs here");
+                expect(output).toContain("gatewayHttpPort: is for the gateway");
             }
         } finally {
             await checkout.pulumi(stack, "config", "rm", "mlflowBucketName");
-            await checkout.pulumi(stack, "config", "rm", "minioStorageUseHttps");
+            await checkout.pulumi(stack, "config", "rm", "gatewayHttpPort");
         }
     });
 

@@ -100,7 +100,11 @@ const server: Server = { uri: trackingUri, headers: {}, container: `mlflow-platf
 
 describe("through the server", () => {
     it("2 GiB go up and down in flat memory", async () => {
-        const { path, digest } = await file("large", 2048 * mebibyte);
+        const path = join(directory, "large");
+        await execa("sh", [
+            "-c",
+            `head -c 16M /dev/urandom >'${path}.part'; for i in $(seq 128); do cat '${path}.part'; done >'${path}'`,
+        ]);
         const back = join(directory, "large.back");
         const before = await memory(server.container);
         expect(before).toBeGreaterThan(100);
@@ -108,7 +112,7 @@ describe("through the server", () => {
             expect((await upload(server, "large/large.bin", path)).status).toBe(200);
             expect(await download(server, "large/large.bin", back)).toBe(200);
         });
-        expect(await digestOf(back)).toBe(digest);
+        await execa("cmp", [path, back]);
         expect(peak - before).toBeLessThan(300);
         rmSync(path);
         rmSync(back);
