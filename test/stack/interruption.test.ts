@@ -26,7 +26,8 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
         process.env.DOCKER_HOST = engine.host;
         await checkout.ok("pulumi", ["stack", "init", stack]);
         // There is no package source in the engine's network.
-        await checkout.set(stack, Object.fromEntries(services.map((name, at) => [imageKey(name), images[at] ?? ""])));
+        const known = Object.fromEntries(services.map((name, at) => [imageKey(name), images[at] ?? ""]));
+        await checkout.set(stack, { ...known, mlflowAuth: "false" });
     });
     afterAll(async () => {
         await engine.remove();
@@ -79,7 +80,7 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
     }
 
     it("a disk that is full: up is red and says so, and npm start refuses in words", async () => {
-        await checkout.set(stack, { pgWaitSeconds: "10", minioWaitSeconds: "10" });
+        await checkout.set(stack, { pgWaitSeconds: "25", minioWaitSeconds: "25" });
         const filler = join(engine.disk, "filler");
         const { bavail, bsize } = statfsSync(engine.disk);
         execFileSync("fallocate", ["--length", String(bavail * bsize - 3 * 2 ** 20), filler]);
