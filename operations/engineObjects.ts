@@ -131,7 +131,15 @@ export async function removeObjects(
     if (ids("container").length > 0) {
         await execa("docker", ["rm", "--force", ...ids("container")], { env: variables });
     }
-    if (ids("network").length > 0) {
-        await execa("docker", ["network", "rm", ...ids("network")], { env: variables });
+    for (const network of ids("network")) {
+        // Containers that the state knows may still be in it, where a refresh lost sight of the network alone: they get another.
+        const names = "{{range .Containers}}{{.Name}} {{end}}";
+        const { stdout } = await execa("docker", ["network", "inspect", "--format", names, network], {
+            env: variables,
+        });
+        for (const name of stdout.split(" ").filter((word) => word.trim() !== "")) {
+            await execa("docker", ["network", "disconnect", "--force", network, name], { env: variables });
+        }
+        await execa("docker", ["network", "rm", network], { env: variables });
     }
 }

@@ -156,7 +156,12 @@ describe("the engine", () => {
     });
 
     it("loses containers before networks, and never a volume", async () => {
-        commands.add("docker", { "rm --force": "", "network rm": "" });
+        commands.add("docker", {
+            "rm --force": "",
+            "network inspect": "one two ",
+            "network disconnect": "",
+            "network rm": "",
+        });
         await removeObjects(
             [
                 object("network", "n", mine),
@@ -166,7 +171,14 @@ describe("the engine", () => {
             ],
             commands.variables,
         );
-        expect(commands.calls()).toEqual(["rm --force a's id b's id", "network rm n's id"]);
+        // Whoever is still in it is put out first.
+        expect(commands.calls()).toEqual([
+            "rm --force a's id b's id",
+            "network inspect --format {{range .Containers}}{{.Name}} {{end}} n's id",
+            "network disconnect --force n's id one",
+            "network disconnect --force n's id two",
+            "network rm n's id",
+        ]);
     });
 
     it("is not asked to remove nothing", async () => {
@@ -340,11 +352,16 @@ describe("settling what an interrupted update left", () => {
         commands.add("docker", {
             ...lists(`c1\tlost\t${mine}\n`, `n1\tnet\t${mine}\n`, `v1\tv1\t${mine}\n`),
             "rm --force": "",
+            "network inspect": "",
             "network rm": "",
         });
         const { stack, done } = stackWith(stateOf());
         expect(await settle(stack)).toEqual(["removing what an interrupted update left: lost, net"]);
-        expect(commands.calls().slice(3)).toEqual(["rm --force c1", "network rm n1"]);
+        expect(commands.calls().slice(3)).toEqual([
+            "rm --force c1",
+            "network inspect --format {{range .Containers}}{{.Name}} {{end}} n1",
+            "network rm n1",
+        ]);
         expect(done).toEqual(["export"]);
     });
 
