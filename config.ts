@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { isIP, isIPv4 } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import { closest } from "fastest-levenshtein";
+import { everyAddress } from "./components/addresses.ts";
 import { longestWait } from "./components/hardened.ts";
 import { hostProblems } from "./hostCheck.ts";
 import { type LastUpdate, partingProblems } from "./lastUpdate.ts";
@@ -273,14 +274,16 @@ export function publicHostDefect(name: string): string | undefined {
     if (takenHosts.includes(name)) {
         return `"${name}" has a meaning of its own on the stack's network: set the name that clients use, such as mlflow.example.com`;
     }
-    return isHostName(name) && name === name.toLowerCase() && name !== "0.0.0.0"
+    return isHostName(name) && name === name.toLowerCase() && name !== everyAddress
         ? undefined
         : `"${name}" is not a host's name in lower case or an IPv4 address: set one such as mlflow.example.com, without scheme ` +
               "and port";
 }
 
-// MLflow decodes credentials as ASCII on some of its routes (mlflow/server/auth, _authenticate_fastapi_request).
-/** The defect of a name that people log in with, or undefined: HTTP's basic scheme ends it at the first colon. */
+/**
+ * The defect of a name that people log in with, or undefined: HTTP's basic scheme ends it at the first colon, and MLflow
+ * decodes credentials as ASCII on some of its routes (mlflow/server/auth, _authenticate_fastapi_request).
+ */
 export function usernameDefect(name: string): string | undefined {
     return name.length > 255 || !/^[!-9;-~]([ -9;-~]*[!-9;-~])?$/.test(name)
         ? `"${name}" is not of 1 to 255 ASCII characters without a colon: set another name`

@@ -4,6 +4,7 @@ import { type Stats, existsSync, readFileSync, statSync } from "node:fs";
 import { type Server, createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { promisify } from "node:util";
+import { everyAddress } from "./components/addresses.ts";
 import { projectLabel, stackLabel } from "./components/labels.ts";
 import { owner as minioOwner } from "./components/minio.ts";
 import { shellWord } from "./components/shell.ts";
@@ -106,7 +107,7 @@ async function portProblems(c: Partial<Configuration>, otherStore: boolean, aske
         const holder = published.find(
             (publication) =>
                 publication.port === port &&
-                (bindAddress === "0.0.0.0" || [bindAddress, "", "0.0.0.0"].includes(publication.address)),
+                (bindAddress === everyAddress || [bindAddress, "", everyAddress].includes(publication.address)),
         );
         if (holder === undefined ? await isTaken(port, bindAddress) : !holder.own) {
             const by = holder === undefined ? "another program" : `container ${holder.container}`;
@@ -125,9 +126,9 @@ function addressDefect(address: string): string | undefined {
         .flatMap((entries) => entries ?? [])
         .filter(({ family }) => family === "IPv4")
         .map(({ address: found }) => found);
-    return isLoopback(address) || address === "0.0.0.0" || own.includes(address)
+    return isLoopback(address) || address === everyAddress || own.includes(address)
         ? undefined
-        : `this host has no address ${address}: set one of ${[...new Set(own)].join(", ")}, or 0.0.0.0 for every one`;
+        : `this host has no address ${address}: set one of ${[...new Set(own)].join(", ")}, or ${everyAddress} for every one`;
 }
 
 function mayWrite({ uid, gid }: { uid: number; gid: number }, directory: Stats): boolean {

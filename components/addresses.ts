@@ -27,7 +27,13 @@ export interface Addresses {
     readonly origins: readonly string[];
 }
 
-const everyAddress = "0.0.0.0";
+/** As `bindAddress` it stands for every address of the host. */
+export const everyAddress = "0.0.0.0";
+
+/** An address at which this host itself reaches what is published on that one. */
+export function ownAddress(bindAddress: string): string {
+    return bindAddress === everyAddress ? "127.0.0.1" : bindAddress;
+}
 
 // What MLflow accepts where nothing is set (mlflow/server/security_utils.py, get_private_ip_patterns).
 const privateAddresses = ["10.*", "192.168.*", ...Array.from({ length: 16 }, (_, index) => `172.${index + 16}.*`)];
@@ -40,7 +46,7 @@ function url(scheme: "http" | "https", host: string, port: number): string {
 /** The addresses of a platform. */
 export function addressesOf(access: Access): Addresses {
     const { publicHost, bindAddress, mlflowPort, minioPort, consolePort, storeTls } = access;
-    const host = publicHost ?? (bindAddress === everyAddress ? "127.0.0.1" : bindAddress);
+    const host = publicHost ?? ownAddress(bindAddress);
     const scheme = publicHost === undefined ? "http" : "https";
     const storeScheme = publicHost === undefined && !storeTls ? "http" : "https";
     const bound = bindAddress !== everyAddress ? [bindAddress] : publicHost === undefined ? privateAddresses : [];

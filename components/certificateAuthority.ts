@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { makeAuthority } from "./certificates.ts";
+import { type KeyPair, makeAuthority } from "./certificates.ts";
 
 /** A certificate and its private key as they come out of a resource. */
 export interface KeyPairOutput {
@@ -11,16 +11,23 @@ export interface KeyPairOutput {
 }
 
 /**
- * The text of a resource's `keepers`: what the program made at first, not what it makes now. `keepers` takes any text and
- * keeps it in the state, and with `ignoreChanges` the first one stays.
+ * Keeps what the program made at first, not what it makes now, encrypted in the state: `keepers` of a RandomId takes any text,
+ * and with `ignoreChanges` the first one stays.
  */
-export function kept(keepers: pulumi.Output<Record<string, string> | undefined>): KeyPairOutput {
-    const part = (name: string) => keepers.apply((values) => values?.[name] ?? "");
+export function keepKeyPair(
+    name: string,
+    made: pulumi.Input<KeyPair>,
+    options: pulumi.CustomResourceOptions,
+): KeyPairOutput {
+    const keepers = pulumi.secret(made).apply((pair) => ({ ...pair }));
+    const resource = new random.RandomId(
+        name,
+        { byteLength: 4, keepers },
+        { ...options, ignoreChanges: ["keepers"], additionalSecretOutputs: ["keepers"] },
+    );
+    const part = (of: keyof KeyPair) => resource.keepers.apply((values) => values?.[of] ?? "");
     return { certificate: pulumi.unsecret(part("certificate")), privateKey: pulumi.secret(part("privateKey")) };
 }
-
-/** Options of a resource that keeps a key pair. */
-export const keptOptions = { ignoreChanges: ["keepers"], additionalSecretOutputs: ["keepers"] };
 
 /**
  * The stack's own certificate authority: made at the first update and kept, protected and encrypted, in the state, as a
@@ -34,13 +41,11 @@ export class CertificateAuthority extends pulumi.ComponentResource implements Ke
     constructor(name: string, opts?: pulumi.ComponentResourceOptions) {
         super("mlflow-platform:index:CertificateAuthority", name, {}, opts);
         const subject = `MLflow platform, stack ${pulumi.getStack()}`;
-        const made = makeAuthority(subject, new Date()).then((pair) => ({ ...pair }));
-        const { keepers } = new random.RandomId(
-            name,
-            { byteLength: 4, keepers: pulumi.secret(made) },
-            { parent: this, protect: true, ...keptOptions },
-        );
-        ({ certificate: this.certificate, privateKey: this.privateKey } = kept(keepers));
+        const made = makeAuthority(subject, new Date());
+        ({ certificate: this.certificate, privateKey: this.privateKey } = keepKeyPair(name, made, {
+            parent: this,
+            protect: true,
+        }));
         this.registerOutputs({ certificate: this.certificate });
     }
 }

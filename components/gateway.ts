@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { KeyPairOutput } from "./certificateAuthority.ts";
@@ -122,7 +123,7 @@ export class Gateway extends pulumi.ComponentResource {
             { parent: this },
         );
         const ports = [...sites.map(({ port }) => port), ...(httpPort === undefined ? [] : [httpPort])];
-        const isName = /[a-z]/.test(publicHost) && publicHost !== "localhost";
+        const isName = isIP(publicHost) === 0 && publicHost !== "localhost";
         const service = hardenedService({
             image: args.image,
             labels,

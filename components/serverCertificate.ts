@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
-import * as random from "@pulumi/random";
-import { type KeyPairOutput, kept, keptOptions } from "./certificateAuthority.ts";
+import { type KeyPairOutput, keepKeyPair } from "./certificateAuthority.ts";
 import { issueCertificate } from "./certificates.ts";
 
 /** Arguments of `ServerCertificate`. */
@@ -22,19 +21,15 @@ export class ServerCertificate extends pulumi.ComponentResource implements KeyPa
         const { authority, names } = args;
         const made = pulumi
             .all([authority.certificate, authority.privateKey])
-            .apply(([certificate, privateKey]) => issueCertificate({ certificate, privateKey }, names, new Date()))
-            .apply((pair) => ({ ...pair }));
+            .apply(([certificate, privateKey]) => issueCertificate({ certificate, privateKey }, names, new Date()));
         // What is kept does not change, so other names are another resource.
         const hash = createHash("sha256")
             .update([...names].sort().join(" "))
             .digest("hex")
             .slice(0, 8);
-        const { keepers } = new random.RandomId(
-            `${name}-${hash}`,
-            { byteLength: 4, keepers: pulumi.secret(made) },
-            { parent: this, ...keptOptions },
-        );
-        ({ certificate: this.certificate, privateKey: this.privateKey } = kept(keepers));
+        ({ certificate: this.certificate, privateKey: this.privateKey } = keepKeyPair(`${name}-${hash}`, made, {
+            parent: this,
+        }));
         this.registerOutputs({ certificate: this.certificate });
     }
 }

@@ -14,7 +14,7 @@ import { checkDisk, configurationOf, needed, settleObjects } from "./stackCheck.
 import { type Updated, changesInWords, update } from "./update.ts";
 import { UserError } from "./userError.ts";
 import { wayIn } from "./trackingApi.ts";
-import { openStack } from "./workspace.ts";
+import { openStack, valuesOf } from "./workspace.ts";
 
 /** Options of `npm start`. */
 export interface StartOptions extends Choices {
@@ -91,7 +91,7 @@ async function check(
     if (!isLocal(variables.DOCKER_HOST)) {
         return "left out: the ports are published on the engine's own host";
     }
-    const way = wayIn(valuesOf(result), configuration, variables.DOCKER_HOST);
+    const way = wayIn(valuesOf(result.outputs), configuration, variables.DOCKER_HOST);
     const { trackingUri } = way;
     try {
         if (result.changes === 0) {
@@ -108,11 +108,6 @@ async function check(
                 "this host and its loopback address takes the requests.",
         );
     }
-}
-
-/** The stack's outputs without what the Automation API says about each. */
-function valuesOf({ outputs }: Updated): Record<string, unknown> {
-    return Object.fromEntries(Object.entries(outputs).map(([name, { value }]) => [name, value as unknown]));
 }
 
 /** Runs the command. */
@@ -179,5 +174,5 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
     if (result === undefined || interrupted()) {
         throw new Error("interrupted");
     }
-    console.log(`\n${summary(valuesOf(result), options.stack)}`);
+    console.log(`\n${summary(valuesOf(result.outputs), options.stack)}`);
 }

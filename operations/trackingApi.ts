@@ -3,6 +3,7 @@ import { lookup } from "node:dns";
 import { readFileSync } from "node:fs";
 import { rootCertificates } from "node:tls";
 import { Agent, type Response, fetch } from "undici";
+import { ownAddress } from "../components/addresses.ts";
 import { systemBundle } from "../components/buildSecrets.ts";
 import type { Configuration } from "../config.ts";
 import { isLocal } from "../hostCheck.ts";
@@ -34,9 +35,7 @@ export function wayIn(
         ),
         // The gateway is on this host, whatever its name means elsewhere or not yet.
         address:
-            publicHost !== undefined && isLocal(engine)
-                ? { host: publicHost, ip: bindAddress === "0.0.0.0" ? "127.0.0.1" : bindAddress }
-                : undefined,
+            publicHost !== undefined && isLocal(engine) ? { host: publicHost, ip: ownAddress(bindAddress) } : undefined,
     };
 }
 

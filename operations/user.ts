@@ -7,6 +7,7 @@ import { configurationOf } from "./stackCheck.ts";
 import { openExisting } from "./stop.ts";
 import { AnswerError, TrackingApi, wayIn } from "./trackingApi.ts";
 import { UserError } from "./userError.ts";
+import { valuesOf } from "./workspace.ts";
 
 /** What a command line says about a person's rights. */
 export interface Rights {
@@ -55,9 +56,7 @@ async function administered<T>(
             `npm run pulumi -- config set mlflowAuth true --stack ${stackName}, then npm start -- --stack ${stackName}`,
         );
     }
-    const outputs = Object.fromEntries(
-        Object.entries(await stack.outputs()).map(([name, { value }]) => [name, value as unknown]),
-    );
+    const outputs = valuesOf(await stack.outputs());
     if (outputs.trackingUri === undefined || outputs.adminPassword === undefined) {
         throw new UserError(
             `Stack ${stackName} is not up with its login.`,

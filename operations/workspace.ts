@@ -3,7 +3,7 @@ import { createDecipheriv, pbkdf2Sync } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
-import { LocalWorkspace, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
+import { LocalWorkspace, type OutputMap, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { longestStackName } from "../config.ts";
 import { type Places, makeState, projectName } from "./places.ts";
@@ -64,6 +64,11 @@ export function pulumiVariables(
             : { MLFLOW_PLATFORM_BASE_IMAGE: surroundings.baseImage ?? "" }),
         PATH: [join(cliRoot(places), "bin"), env.PATH ?? ""].join(delimiter),
     };
+}
+
+/** A stack's outputs without what the Automation API says about each. */
+export function valuesOf(outputs: OutputMap): Record<string, unknown> {
+    return Object.fromEntries(Object.entries(outputs).map(([name, { value }]) => [name, value as unknown]));
 }
 
 /** File of a stack's configuration. */

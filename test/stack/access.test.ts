@@ -15,9 +15,9 @@ import { issueCertificate, makeAuthority } from "../../components/certificates.t
 import { withBrowser } from "./browser.ts";
 import { Checkout } from "./checkout.ts";
 import { clientBlocks, runBlock } from "./clientBlocks.ts";
-import { container, containersOf, docker } from "./engine.ts";
+import { bucketKey, container, containersOf, docker } from "./engine.ts";
 import { describeImage } from "./imageRules.ts";
-import { initStack } from "./platforms.ts";
+import { basic, initStack } from "./platforms.ts";
 import { earlierVersions, lastLine, mlflowVersion, packagesForImage, runPython } from "./python.ts";
 
 const generated = inject("generated");
@@ -112,16 +112,13 @@ async function forContainers(env: Record<string, string>): Promise<Record<string
     return env;
 }
 
-const authorization = (name: string, password: string) =>
-    `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`;
-
 /** A request by TLS, whatever name it is for. */
 async function ask(
     outputs: Record<string, unknown>,
     port: number,
     path: string,
-    options: { method?: string; headers?: Record<string, string>; servername?: string } = {},
-): Promise<{ status: number; headers: Record<string, unknown>; text: string; http2: boolean }> {
+    options: { method?: string; headers?: Record<string, string> } = {},
+): Promise<{ status: number; headers: Record<string, unknown>; text: string }> {
     return new Promise((resolve, reject) => {
         const sent = request(
             {
@@ -130,7 +127,7 @@ async function ask(
                 path,
                 method: options.method ?? "GET",
                 ca: String(outputs.caCertificate),
-                servername: options.servername ?? publicHost,
+                servername: publicHost,
                 headers: { host: `${publicHost}:${port}`, ...options.headers },
                 agent: false,
             },
@@ -138,7 +135,7 @@ async function ask(
                 let text = "";
                 response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
                 response.on("end", () => {
-                    resolve({ status: response.statusCode ?? 0, headers: response.headers, text, http2: false });
+                    resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
                 });
             },
         );
@@ -289,17 +286,17 @@ describe("login, through the server, TLS by a name", () => {
     describeImage("gateway", async () => (await container(stack, "gateway")).Image);
 
     it("only known names are answered, and only known origins may write", async () => {
-        const login = authorization("ana", person.MLFLOW_TRACKING_PASSWORD ?? "");
+        const login = basic("ana", person.MLFLOW_TRACKING_PASSWORD);
         const status = async (headers: Record<string, string>, method = "GET") =>
             (await ask(outputs, ports.mlflow, "/api/2.0/mlflow/experiments/search?max_results=1", { method, headers }))
                 .status;
-        expect(await status({ authorization: login })).toBe(200);
+        expect(await status(login)).toBe(200);
         for (const host of ["127.0.0.1", "localhost", address].map((name) => `${name}:${ports.mlflow}`)) {
-            expect([host, await status({ authorization: login, host })]).toEqual([host, 200]);
+            expect([host, await status({ ...login, host })]).toEqual([host, 200]);
         }
-        expect(await status({ authorization: login, host: "evil.example.com" })).toBe(403);
-        expect(await status({ authorization: login, origin: "https://evil.example.com" }, "POST")).toBe(403);
-        expect(await status({ authorization: login, origin: url() }, "POST")).not.toBe(403);
+        expect(await status({ ...login, host: "evil.example.com" })).toBe(403);
+        expect(await status({ ...login, origin: "https://evil.example.com" }, "POST")).toBe(403);
+        expect(await status({ ...login, origin: url() }, "POST")).not.toBe(403);
     });
 
     it("tells browsers to keep to https, and says nothing of what it is made of", async () => {
@@ -393,8 +390,7 @@ describe("login, through the server, TLS by a name", () => {
     });
 
     it("MinIO's console: the bucket's key signs in and sees its bucket", async () => {
-        const [, id = ""] = /aws_access_key_id = (.*)/.exec(await serverFile("aws_credentials")) ?? [];
-        const [, secret = ""] = /aws_secret_access_key = (.*)/.exec(await serverFile("aws_credentials")) ?? [];
+        const { id, secret } = await bucketKey(stack);
         await withBrowser(
             { authority: String(outputs.caCertificate), host: { name: publicHost, address } },
             async (browser) => {
@@ -407,9 +403,6 @@ describe("login, through the server, TLS by a name", () => {
             },
         );
     });
-
-    const serverFile = (file: string) =>
-        docker("exec", `mlflow-platform-${stack}-mlflow`, "cat", `/run/secrets/platform/${file}`);
 });
 
 describe("no login, by signed URLs, TLS by an address", () => {
@@ -493,15 +486,8 @@ describe("login, by signed URLs, no gateway, and MinIO itself by TLS", () => {
     });
 
     it("the console, by TLS, lets the bucket's key in", async () => {
-        const credentials = await docker(
-            "exec",
-            `mlflow-platform-${stack}-mlflow`,
-            "cat",
-            "/run/secrets/platform/aws_credentials",
-        );
-        const [, accessKey = ""] = /aws_access_key_id = (.*)/.exec(credentials) ?? [];
-        const [, secretKey = ""] = /aws_secret_access_key = (.*)/.exec(credentials) ?? [];
-        const body = JSON.stringify({ accessKey, secretKey });
+        const { id, secret } = await bucketKey(stack);
+        const body = JSON.stringify({ accessKey: id, secretKey: secret });
         const status = await new Promise((resolve, reject) => {
             const sent = request(
                 {

@@ -63,6 +63,19 @@ export async function container(stack: string, name: string): Promise<Inspected>
     return found;
 }
 
+/** A file of the tracking server's credentials. */
+export function serverFile(stack: string, file: string): Promise<string> {
+    return docker("exec", `mlflow-platform-${stack}-mlflow`, "cat", `/run/secrets/platform/${file}`);
+}
+
+/** The key that a stack's tracking server has for its bucket. */
+export async function bucketKey(stack: string): Promise<{ id: string; secret: string }> {
+    const [id = "", secret = ""] = [...(await serverFile(stack, "aws_credentials")).matchAll(/= (.*)$/gm)].map(
+        (match) => match[1] ?? "",
+    );
+    return { id, secret };
+}
+
 /** What tells a stack's data volumes from others that took their place. */
 export async function dataVolumes(stack: string): Promise<string[]> {
     const names = ["gateway_data", "minio_data", "postgres_data"].map((name) => `mlflow-platform-${stack}-${name}`);

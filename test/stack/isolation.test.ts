@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { expect, inject, it } from "vitest";
 import { containersOf, docker, dockerLines } from "./engine.ts";
-import { type Platform, plantedValues } from "./platforms.ts";
+import { type Platform, basic, plantedValues } from "./platforms.ts";
 import { runPython } from "./python.ts";
 
 const platforms = [inject("generated"), inject("planted")];
@@ -32,10 +32,9 @@ it("each sees its own data only", async () => {
     const [here] = platforms;
     const { runId } = await runPython<{ runId: string }>("log_and_read.py", [here?.trackingUri ?? "", "log", text]);
     const get = async ({ trackingUri, login }: Platform) => {
-        const { MLFLOW_TRACKING_USERNAME: name = "", MLFLOW_TRACKING_PASSWORD: password = "" } = login;
-        const authorization = `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`;
+        const headers = basic(login.MLFLOW_TRACKING_USERNAME, login.MLFLOW_TRACKING_PASSWORD);
         const url = `${trackingUri}/api/2.0/mlflow/runs/get?run_id=${runId}`;
-        return (await fetch(url, { headers: { authorization } })).status;
+        return (await fetch(url, { headers })).status;
     };
     expect(await Promise.all(platforms.map(get))).toEqual([200, 404]);
 });

@@ -4,7 +4,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { Checkout } from "./checkout.ts";
 import { docker, sql } from "./engine.ts";
-import { plantedValues } from "./platforms.ts";
+import { basic, plantedValues } from "./platforms.ts";
 
 const platform = inject("planted");
 const { stack, trackingUri } = platform;
@@ -12,9 +12,6 @@ const checkout = Checkout.at(platform.directory, platform.stateHome);
 const value = (key: string) => plantedValues[key]?.value ?? "";
 const server = `mlflow-platform-${stack}-mlflow`;
 
-const basic = (name: string, password: string) => ({
-    authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`,
-});
 const administrator = basic(value("adminUsername"), value("adminPassword"));
 
 async function ask(

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, inject, it } from "vitest";
 import { enginePidFile, startEngine } from "../../operations/engine.ts";
 import { placesOf } from "../../operations/places.ts";
 import { Checkout } from "./checkout.ts";
-import { container, containersOf, dataVolumes, docker, dockerLines, healthy } from "./engine.ts";
+import { container, containersOf, dataVolumes, docker, dockerLines, healthy, serverFile } from "./engine.ts";
 import { freePorts } from "./platforms.ts";
 import { runPython } from "./python.ts";
 
@@ -21,9 +21,7 @@ const text = `kept ${randomBytes(4).toString("hex")}`;
 async function credentialsNow(): Promise<Record<string, unknown>> {
     const { pgUri, minioRootUser, minioRootPassword } = await checkout.outputs(stack);
     const files = await Promise.all(
-        ["pgpass", "aws_credentials", "kek_passphrase"].map((file) =>
-            docker("exec", `mlflow-platform-${stack}-mlflow`, "cat", `/run/secrets/platform/${file}`),
-        ),
+        ["pgpass", "aws_credentials", "kek_passphrase"].map((file) => serverFile(stack, file)),
     );
     return { pgUri, minioRootUser, minioRootPassword, files };
 }

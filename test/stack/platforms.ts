@@ -70,6 +70,11 @@ export const plantedValues: Readonly<Record<string, { value: string; secret: boo
     pgCpus: { value: "0.5", secret: false },
 };
 
+/** The header of a login. */
+export function basic(name = "", password = ""): { authorization: string } {
+    return { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}` };
+}
+
 /** Whether nobody listens on a port of this host's loopback address. */
 async function isFree(port: number): Promise<boolean> {
     const server = createServer();

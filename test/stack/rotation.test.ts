@@ -3,8 +3,8 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { resourcesOf } from "../../operations/engineObjects.ts";
 import { Checkout } from "./checkout.ts";
-import { docker, healthy, identities } from "./engine.ts";
-import { plantedValues } from "./platforms.ts";
+import { bucketKey, docker, healthy, identities, serverFile } from "./engine.ts";
+import { basic, plantedValues } from "./platforms.ts";
 import { runPython } from "./python.ts";
 
 /** What a login says: nothing, or the error's code. */
@@ -34,10 +34,6 @@ async function pgLogin(stack: string, uri: unknown): Answer {
     return answer === "in" ? undefined : answer;
 }
 
-/** A file of the server's credentials. */
-const serverFile = (stack: string, file: string) =>
-    docker("exec", `mlflow-platform-${stack}-mlflow`, "cat", `/run/secrets/platform/${file}`);
-
 /** The names of a stack's containers that are others than before. */
 async function replacedSince(stack: string, before: readonly string[]): Promise<string[]> {
     return (await identities(stack))
@@ -63,9 +59,7 @@ describe("a generated credential gets another value by one command", () => {
 
     it("all four: the old ones stop working, the new ones work, and the data is there", async () => {
         const outputs = await checkout.outputs(stack);
-        const [id = "", secret = ""] = [...(await serverFile(stack, "aws_credentials")).matchAll(/= (.*)$/gm)].map(
-            (match) => match[1] ?? "",
-        );
+        const { id, secret } = await bucketKey(stack);
         const rootUser = String(outputs.minioRootUser);
         const kek = await serverFile(stack, "kek_passphrase");
         expect(await pgLogin(stack, outputs.pgUri)).toBeUndefined();
@@ -81,9 +75,7 @@ describe("a generated credential gets another value by one command", () => {
         ]);
         await healthy(stack);
         const now = await checkout.outputs(stack);
-        const [, newSecret = ""] = [...(await serverFile(stack, "aws_credentials")).matchAll(/= (.*)$/gm)].map(
-            (match) => match[1] ?? "",
-        );
+        const { secret: newSecret } = await bucketKey(stack);
         expect(await pgLogin(stack, outputs.pgUri)).toBe("refused");
         expect(await pgLogin(stack, now.pgUri)).toBeUndefined();
         const { minioEndpoint: at } = now;
@@ -168,8 +160,8 @@ describe("a credential in the configuration is changed by config set and up", ()
                 param: text,
                 artifact: text,
             });
-            const authorization = `Basic ${Buffer.from(`${named.MLFLOW_TRACKING_USERNAME ?? ""}:${earlier ?? ""}`).toString("base64")}`;
-            expect((await fetch(platform.trackingUri, { headers: { authorization } })).status).toBe(401);
+            const headers = basic(named.MLFLOW_TRACKING_USERNAME, earlier);
+            expect((await fetch(platform.trackingUri, { headers })).status).toBe(401);
         });
         // One alone: only its users are replaced.
         const identity = await identities(stack);

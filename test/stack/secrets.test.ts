@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { Checkout } from "./checkout.ts";
-import { containersOf, docker, dockerLines } from "./engine.ts";
+import { containersOf, docker, dockerLines, serverFile } from "./engine.ts";
 
 const platform = inject("planted");
 const { stack } = platform;
@@ -35,14 +35,9 @@ beforeAll(async () => {
     const planted = inject("plantedSecrets");
     expect((await checkout.outputs(stack)).minioRootPassword).toBe(planted.minioRootPassword);
     // What is always generated: two files of the server, and the authority's key.
-    const kek = await docker("exec", `mlflow-platform-${stack}-mlflow`, "cat", "/run/secrets/platform/kek_passphrase");
+    const kek = await serverFile(stack, "kek_passphrase");
     expect(kek).toMatch(/^[A-Za-z0-9]{32}$/);
-    const flask = await docker(
-        "exec",
-        `mlflow-platform-${stack}-mlflow`,
-        "cat",
-        "/run/secrets/platform/flask_secret_key",
-    );
+    const flask = await serverFile(stack, "flask_secret_key");
     expect(flask).toMatch(/^[A-Za-z0-9]{32}$/);
     const { resources } = (await checkout.state(stack, true)).deployment as {
         resources: { urn: string; outputs?: { keepers?: { plaintext: string } } }[];

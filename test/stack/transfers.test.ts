@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { docker } from "./engine.ts";
-import { plantedValues } from "./platforms.ts";
+import { basic, plantedValues } from "./platforms.ts";
 
 const mebibyte = 2 ** 20;
 const directory = mkdtempSync(join(tmpdir(), "transfers-"));
@@ -212,9 +212,7 @@ describe("where artifactTempSize is 300 MiB", () => {
     const value = (key: string) => plantedValues[key]?.value ?? "";
     const small: Server = {
         uri: planted.trackingUri,
-        headers: {
-            authorization: `Basic ${Buffer.from(`${value("adminUsername")}:${value("adminPassword")}`).toString("base64")}`,
-        },
+        headers: basic(value("adminUsername"), value("adminPassword")),
         container: `mlflow-platform-${planted.stack}-mlflow`,
     };
     const tag = randomBytes(3).toString("hex");
