@@ -5,21 +5,23 @@
  * problem of a stack's configuration in one error, before anything is registered.
  */
 import { X509Certificate, createPrivateKey } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { isIP, isIPv4 } from "node:net";
+import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { closest } from "fastest-levenshtein";
 import { everyAddress } from "./components/addresses.ts";
 import { longestWait } from "./components/hardened.ts";
 import { hostProblems } from "./hostCheck.ts";
 import { type LastUpdate, partingProblems } from "./lastUpdate.ts";
+import { Problems, type ServedModel, parseServedModels } from "./servedModels.ts";
 import { UpdateError } from "./updateError.ts";
 
 /** One configuration key. `T` is the type of its parsed value. */
 export interface Key<T> {
     /** What it means, for the reference in docs/configuration.md. */
     readonly doc: string;
-    readonly type: "text" | "integer" | "number" | "boolean";
+    readonly type: "text" | "integer" | "number" | "boolean" | "list";
     /** Unit of a number. */
     readonly unit?: string;
     /** Allowed values in words. */
@@ -188,6 +190,17 @@ function privateKey(key: Described<string>): Key<string> & { default: undefined 
     };
 }
 
+/** The list of served models. */
+const servedModels: Key<readonly ServedModel[]> & { default: undefined } = {
+    doc:
+        "Registered models that this stack serves, each from a container of its own: pulumi config set --path " +
+        "'modelServers[0].name' iris, and so on; the fields are below.",
+    type: "list",
+    unset: "none",
+    default: undefined,
+    parse: parseServedModels,
+};
+
 /** A key whose value is one of a few words. */
 function oneOf<D extends string>(
     doc: string,
@@ -288,6 +301,13 @@ export function usernameDefect(name: string): string | undefined {
     return name.length > 255 || !/^[!-9;-~]([ -9;-~]*[!-9;-~])?$/.test(name)
         ? `"${name}" is not of 1 to 255 ASCII characters without a colon: set another name`
         : undefined;
+}
+
+/** The same for a name that the configuration gives. */
+function ownUsernameDefect(name: string): string | undefined {
+    return name.startsWith("model-server-")
+        ? `"${name}" begins with model-server-, as the accounts of model servers do: set another name`
+        : usernameDefect(name);
 }
 
 function adminPasswordDefect(password: string): string | undefined {
@@ -504,7 +524,7 @@ export const keys = {
         {
             range: "ASCII without a colon",
             doc: "Name of MLflow's administrator, with mlflowAuth.",
-            check: usernameDefect,
+            check: ownUsernameDefect,
         },
         "admin",
     ),
@@ -634,7 +654,41 @@ export const keys = {
                 ? undefined
                 : `"${name}" is not a volume's name: set letters, digits, dots, hyphens and underscores`,
     }),
+    modelServers: servedModels,
+    modelServerKey: secret({
+        unset: generated,
+        range: "at least 32 characters",
+        doc: "Key from which the bearer token and the MLflow password of each served model are derived; another one changes them all.",
+        check: atLeast(32, "this platform"),
+    }),
+    packageIndexUrl: secret({
+        unset: "settings of the machine that runs the update (PIP_INDEX_URL and the like), else PyPI",
+        range: "URL",
+        doc: "Package index from which model servers install what models need; the URL may hold a name and a password.",
+        check: (url) =>
+            URL.canParse(url) && /^https?:/.test(url)
+                ? undefined
+                : "is not a URL with http or https: set the index's, such as https://pypi.example.com/simple",
+    }),
+    packageCaFile: certificates({
+        unset: "public authorities, and those that the machine that runs the update trusts beside them",
+        doc: "Authorities that the package index's certificate is checked against, beside the public ones.",
+    }),
+    monitorUsername: text({
+        unset: "none",
+        doc: "MLflow user as whom the monitors of served models work, with mlflowAuth and monitorSchedule.",
+        check: ownUsernameDefect,
+    }),
+    monitorPassword: secret({ unset: "none", doc: "Password of monitorUsername." }),
+    monitorProject: text(
+        {
+            range: "path, relative to the project",
+            doc: "MLflow Project whose entry point `monitor` the monitors run; its directory python has the MLproject file.",
+        },
+        "examples/lifecycle",
+    ),
     mlflowImage: image("the tracking server", "images/mlflow"),
+    modelImage: image("training, model servers and monitors", "images/mlflow, target model"),
     minioImage: image("MinIO", "images/minio"),
     postgresImage: image("PostgreSQL", "images/postgres"),
     gatewayImage: image("the gateway", "images/gateway"),
@@ -726,7 +780,11 @@ export function parseConfiguration(raw: RawConfiguration): { value: Configuratio
         try {
             value[name] = key.parse(given);
         } catch (error) {
-            problems.push(`${name}: ${(error as Error).message}`);
+            if (error instanceof Problems) {
+                problems.push(...error.list);
+            } else {
+                problems.push(`${name}: ${(error as Error).message}`);
+            }
         }
     }
     const configuration = value as unknown as Configuration;
@@ -992,6 +1050,32 @@ function givenCertificateProblems({ tlsCertificateFile, tlsPrivateKey, publicHos
     ];
 }
 
+/** Problems of the monitors of served models. */
+function monitorProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) => boolean): string[] {
+    const problems: string[] = [];
+    const scheduled = c.modelServers?.find(({ monitorSchedule }) => monitorSchedule !== undefined);
+    if (scheduled !== undefined && c.mlflowAuth === true) {
+        for (const [key, flag] of [
+            ["monitorUsername", ""],
+            ["monitorPassword", "--secret "],
+        ] as const) {
+            if (!isSet(key)) {
+                problems.push(
+                    `${key}: is needed with login and monitorSchedule, which "${scheduled.name}" has: pulumi config set ${flag}${key}, ` +
+                        "after npm run user -- add",
+                );
+            }
+        }
+    }
+    if (scheduled !== undefined && c.monitorProject !== undefined) {
+        const file = join(c.monitorProject, "python", "MLproject");
+        if (!existsSync(file)) {
+            problems.push(`monitorProject: there is no ${file}: set the directory of an MLflow Project that has one`);
+        }
+    }
+    return problems;
+}
+
 /** Problems between keys. A key that has a problem of its own is absent from `c`. */
 function combinationProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) => boolean): string[] {
     const problems = [...databaseProblems(c, isSet), ...storeProblems(c, isSet), ...accessProblems(c, isSet)];
@@ -1011,6 +1095,7 @@ function combinationProblems(c: Partial<Configuration>, isSet: (name: keyof Keys
             );
         }
     }
+    problems.push(...monitorProblems(c, isSet));
     const published = Object.entries(publishedPorts(c, isSet("minioHost")));
     for (const [index, [name, number]] of published.entries()) {
         const other = published.slice(0, index).find(([, earlier]) => earlier === number);
@@ -1045,6 +1130,7 @@ export function publishedPorts(
         ...(c.gatewayHttpPort === undefined ? {} : { gatewayHttpPort: c.gatewayHttpPort }),
         ...(ours && c.minioPort !== undefined ? { minioPort: c.minioPort } : {}),
         ...(ours && c.minioConsoleAddress !== undefined ? { minioConsoleAddress: portOf(c.minioConsoleAddress) } : {}),
+        ...Object.fromEntries((c.modelServers ?? []).map(({ port }, index) => [`modelServers[${index}].port`, port])),
     };
 }
 

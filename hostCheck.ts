@@ -104,16 +104,19 @@ async function portProblems(c: Partial<Configuration>, otherStore: boolean, aske
     }
     const problems: string[] = [];
     for (const [key, port] of Object.entries(publishedPorts(c, otherStore))) {
+        const ofModel = key.startsWith("modelServers");
+        // As index.ts publishes them: a model server without a gateway on loopback alone.
+        const address = ofModel && c.publicHost === undefined ? "127.0.0.1" : bindAddress;
         const holder = published.find(
             (publication) =>
                 publication.port === port &&
-                (bindAddress === everyAddress || [bindAddress, "", everyAddress].includes(publication.address)),
+                (address === everyAddress || [address, "", everyAddress].includes(publication.address)),
         );
-        if (holder === undefined ? await isTaken(port, bindAddress) : !holder.own) {
+        if (holder === undefined ? await isTaken(port, address) : !holder.own) {
             const by = holder === undefined ? "another program" : `container ${holder.container}`;
             const another = `${key === "minioConsoleAddress" ? ":" : ""}<port>`;
             problems.push(
-                `${key}: port ${port} on ${bindAddress} is in use by ${by}: end it, or pulumi config set ${key} ${another}`,
+                `${key}: port ${port} on ${address} is in use by ${by}: end it, or pulumi config set ${ofModel ? `--path '${key}'` : key} ${another}`,
             );
         }
     }

@@ -1,9 +1,10 @@
 /** The platform, from top to bottom: what everything is made of, database, artifact store, tracking server, outputs. */
 import * as pulumi from "@pulumi/pulumi";
 import { addressesOf } from "./components/addresses.ts";
-import { writeBuildSecrets } from "./components/buildSecrets.ts";
+import { packageSettings, writeBuildSecrets } from "./components/buildSecrets.ts";
 import { CertificateAuthority } from "./components/certificateAuthority.ts";
 import { clientEnvironment } from "./components/clientEnvironment.ts";
+import { accountPurpose, derivedSecret, tokenPurpose } from "./components/derivedSecret.ts";
 import { ExternalPostgres } from "./components/externalPostgres.ts";
 import { ExternalS3 } from "./components/externalS3.ts";
 import { Gateway, type GatewayCertificate } from "./components/gateway.ts";
@@ -11,6 +12,8 @@ import { GeneratedSecret } from "./components/generatedSecret.ts";
 import { Image, builds } from "./components/image.ts";
 import { Minio, networkNames } from "./components/minio.ts";
 import { Mlflow } from "./components/mlflow.ts";
+import { ModelServer } from "./components/modelServer.ts";
+import { Monitor } from "./components/monitor.ts";
 import { Network } from "./components/network.ts";
 import { Origin, currentMaker } from "./components/origin.ts";
 import { Postgres } from "./components/postgres.ts";
@@ -33,6 +36,7 @@ const { networkId } = new Network("backend", { labels });
 
 const { baseImage } = config;
 const seedImage = new Image("seed", { build: builds.seed }).reference;
+const modelImage = new Image("model", { build: builds.model, reference: config.modelImage, baseImage }).reference;
 const mlflowImage = new Image("mlflow", { build: builds.mlflow, reference: config.mlflowImage, baseImage });
 
 const secret = (name: string, configured: string | undefined, upperCase = false, length?: number) =>
@@ -50,7 +54,18 @@ const serverLogin = { user: config.pgUser, password: secret("pg-password", confi
 const authPassword = secret("pg-auth-password", config.pgAuthPassword);
 const adminUser = { name: config.adminUsername, password: secret("admin-password", config.adminPassword) };
 const flaskSecretKey = secret("mlflow-flask-secret-key", undefined);
+const modelServerKey = secret("model-server-key", config.modelServerKey);
 const authority = new CertificateAuthority("authority");
+
+/** The served models, each with what it does not share with the others. */
+const served = (config.modelServers ?? []).map((model) => ({
+    ...model,
+    server: `model-${model.name}` as const,
+    networkId: new Network(`model-${model.name}`, { labels }).networkId,
+    account: `model-server-${model.name}`,
+    password: derivedSecret(modelServerKey, accountPurpose(model)),
+    token: derivedSecret(modelServerKey, tokenPurpose(model)),
+}));
 
 const postgres =
     pgHost === undefined
@@ -150,6 +165,7 @@ const mlflow = new Mlflow("mlflow", {
               flaskSecretKey,
           }
         : undefined,
+    modelServers: served,
     transfer:
         config.artifactTransfer === "presigned"
             ? { kind: "presigned", publicEndpoint: minioHost === undefined ? addresses.s3 : s3.store.endpoint }
@@ -165,6 +181,40 @@ const mlflow = new Mlflow("mlflow", {
     waitSeconds: config.mlflowWaitSeconds,
     lastRecords,
     labels,
+});
+
+const packages = packageSettings(process.env, {
+    indexUrl: config.packageIndexUrl,
+    authorities: config.packageCaFile,
+});
+const monitorLogin =
+    config.mlflowAuth && config.monitorUsername !== undefined && config.monitorPassword !== undefined
+        ? { username: config.monitorUsername, password: config.monitorPassword }
+        : undefined;
+const modelServers = served.map(({ server, networkId, account, password, ...model }) => {
+    const recordsVolume = new Volume(`${server}-records`, { labels, removable: true }).volumeName;
+    const common = { image: modelImage, seedImage, networkId, recordsVolume, trackingUri: mlflow.upstream, labels };
+    const modelServer = new ModelServer(server, {
+        ...model,
+        ...common,
+        stateVolume: new Volume(`${server}-state`, { labels, removable: true }).volumeName,
+        account: config.mlflowAuth ? { username: account, password } : undefined,
+        packages,
+        publishedPort: publicHost === undefined ? model.port : undefined,
+        url: addresses.model(model.port),
+        after: mlflow.service,
+    });
+    if (model.monitorSchedule !== undefined) {
+        new Monitor(`${server}-monitor`, {
+            ...model,
+            ...common,
+            project: config.monitorProject,
+            schedule: model.monitorSchedule,
+            login: monitorLogin,
+            after: modelServer.service,
+        });
+    }
+    return { name: model.name, port: model.port, token: model.token, server, networkId, modelServer };
 });
 
 const certificate: GatewayCertificate =
@@ -199,7 +249,13 @@ const gateway =
                             { name: "console", port: consolePort, upstream: s3.upstreams.console },
                         ] as const)),
               ],
+              modelServers: modelServers.map(({ server, port, networkId, token, modelServer }) => ({
+                  networkId,
+                  token,
+                  site: { name: server, port, upstream: modelServer.upstream },
+              })),
               behind: [
+                  ...modelServers.flatMap(({ modelServer }) => modelServer.service),
                   ...mlflow.service,
                   mlflowImage.resource,
                   ...s3.service,
@@ -248,7 +304,11 @@ export default {
                 ),
         ),
     ),
-    modelServerUrls: {},
+    modelServerUrls: Object.fromEntries(modelServers.map(({ name, modelServer }) => [name, open(modelServer.url)])),
+    ...(publicHost === undefined
+        ? {}
+        : { modelServerTokens: Object.fromEntries(modelServers.map(({ name, token }) => [name, token])) }),
+    modelImage: known(modelImage),
     /** How each job ended; the next update reads it. */
     jobs: recordJobs({ ...s3.jobRecords, ...mlflow.jobRecords }, last),
     /** Where the data is; the next update refuses to part the stack from it. */

@@ -21,6 +21,8 @@ export interface Addresses {
     readonly tracking: string;
     readonly s3: string;
     readonly console: string;
+    /** Of the model server on a port. */
+    readonly model: (port: number) => string;
     /** Names and addresses under which this host's ports are called; `*` stands for any characters. */
     readonly hosts: readonly string[];
     /** Origins of the web UI under these names but loopback's, likewise. */
@@ -55,6 +57,8 @@ export function addressesOf(access: Access): Addresses {
         tracking: url(scheme, host, mlflowPort),
         s3: url(storeScheme, host, minioPort),
         console: url(storeScheme, host, consolePort),
+        // Without a gateway it is published on loopback, whatever bindAddress is: scoring has no login.
+        model: (port) => url(scheme, publicHost ?? "127.0.0.1", port),
         hosts,
         origins: hosts
             .filter((name) => !["localhost", "127.0.0.1"].includes(name))

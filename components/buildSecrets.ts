@@ -5,6 +5,7 @@
  *
  * The files have one place relative to the project, so that the stack's state is the same wherever it is run.
  */
+import { X509Certificate } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { rootCertificates } from "node:tls";
@@ -55,7 +56,11 @@ export function exportLine(name: string, value: string): string {
 
 /** The shell file that builds source: `export NAME='value'` for each standard variable that is set. */
 export function buildEnvironment(env: NodeJS.ProcessEnv): string {
-    return passedOn
+    return exports(env, passedOn);
+}
+
+function exports(env: NodeJS.ProcessEnv, names: readonly string[]): string {
+    return names
         .flatMap((name) => {
             const value = env[name];
             return value === undefined || value === "" ? [] : [`${exportLine(name, value)}\n`];
@@ -140,6 +145,47 @@ function writeIfChanged(path: string, content: string): void {
 /** This host's bundle of authorities, a company's own among them; undefined where it has none. */
 export function systemBundle(env: NodeJS.ProcessEnv): string | undefined {
     return [env.SSL_CERT_FILE, ...bundles].find((path) => path !== undefined && existsSync(path));
+}
+
+/** The certificates of a bundle that are not among the public ones: a company's own. Undefined where there is none. */
+export function privateAuthorities(bundle: string): string | undefined {
+    const known = new Set(rootCertificates.map((pem) => new X509Certificate(pem).fingerprint256));
+    const found = bundle.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+    const ours = found.filter((pem) => {
+        try {
+            return !known.has(new X509Certificate(pem).fingerprint256);
+        } catch {
+            // Operating systems keep certificates that OpenSSL no longer reads; they sign nothing here.
+            return false;
+        }
+    });
+    return ours.length === 0 ? undefined : `${ours.join("\n")}\n`;
+}
+
+/** What a container needs to reach the package index as this host does: shell lines of exports, and authorities in PEM form. */
+export function packageSettings(
+    env: NodeJS.ProcessEnv,
+    configured: { readonly indexUrl?: string | undefined; readonly authorities?: string | undefined },
+): { environment: string; authorities: string | undefined } {
+    const bundle = systemBundle(env);
+    const { indexUrl } = configured;
+    return {
+        environment: exports(
+            indexUrl === undefined
+                ? env
+                : {
+                      ...env,
+                      PIP_INDEX_URL: indexUrl,
+                      PIP_EXTRA_INDEX_URL: "",
+                      UV_DEFAULT_INDEX: indexUrl,
+                      UV_INDEX_URL: "",
+                  },
+            passedOn.filter((name) => !name.startsWith("GO")),
+        ),
+        authorities:
+            configured.authorities ??
+            (bundle === undefined ? undefined : privateAuthorities(readFileSync(bundle, "utf8"))),
+    };
 }
 
 /** Writes the files that `buildSecrets` names, from this host's settings. Returns the path of apt's sources. */

@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { KeyPairOutput } from "./certificateAuthority.ts";
-import { type CertificatePolicy, type Site, gatewayConfiguration } from "./gatewayConfiguration.ts";
+import { type CertificatePolicy, type Site, gatewayConfiguration, tokenFile } from "./gatewayConfiguration.ts";
 import { hardenedService } from "./hardened.ts";
 import type { Labels } from "./labels.ts";
 import { SecretFiles } from "./secretFiles.ts";
@@ -26,6 +26,16 @@ export type GatewayCertificate =
           readonly authorities?: string | undefined;
       };
 
+/** A model server behind the gateway. */
+export interface GatewayModelServer {
+    /** Network of its own, on which the gateway calls it. */
+    readonly networkId: pulumi.Input<string>;
+    /** Its site. */
+    readonly site: Site & { readonly name: `model-${string}` };
+    /** Bearer token that callers need, a secret. */
+    readonly token: pulumi.Input<string>;
+}
+
 /** Arguments of `Gateway`. */
 export interface GatewayArgs {
     /** Image built from images/gateway, or one that keeps its contract. */
@@ -42,6 +52,8 @@ export interface GatewayArgs {
     otherHosts: readonly string[];
     /** What it stands before. */
     sites: readonly Site[];
+    /** The model servers, each on a port of its own too. */
+    modelServers: readonly GatewayModelServer[];
     /** The containers that would publish the same ports without it, and whatever they are replaced with. */
     behind: readonly pulumi.Resource[];
     /** Port that redirects plain HTTP to https; undefined is none. */
@@ -99,7 +111,8 @@ export class Gateway extends pulumi.ComponentResource {
 
     constructor(name: string, args: GatewayArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mlflow-platform:index:Gateway", name, {}, opts);
-        const { seedImage, labels, publicHost, sites, httpPort, certificate, upstreamAuthorities } = args;
+        const { seedImage, labels, publicHost, httpPort, certificate, upstreamAuthorities, modelServers } = args;
+        const sites = [...args.sites, ...modelServers.map(({ site }) => site)];
         const configuration = gatewayConfiguration({
             publicHost,
             otherHosts: args.otherHosts,
@@ -117,6 +130,7 @@ export class Gateway extends pulumi.ComponentResource {
                 files: {
                     "caddy.json": JSON.stringify(configuration, undefined, 2),
                     ...certificateFiles(certificate),
+                    ...Object.fromEntries(modelServers.map(({ site, token }) => [tokenFile(site.name), token])),
                     ...(upstreamAuthorities === undefined ? {} : { s3_ca: upstreamAuthorities }),
                 },
             },
@@ -131,7 +145,11 @@ export class Gateway extends pulumi.ComponentResource {
             environment: { PUBLIC_HOST: publicHost, PUBLIC_PORT: String(sites[0]?.port ?? "") },
             mounts: [{ source: args.dataVolume, path: "/data" }, secretFiles.mount],
             tmpfs: { "/tmp": "rw,noexec,nosuid,nodev,size=16m" },
-            network: { id: args.networkId, aliases: [name, ...(isName ? [publicHost] : [])] },
+            network: {
+                id: args.networkId,
+                aliases: [name, ...(isName ? [publicHost] : [])],
+                others: modelServers.map(({ networkId }) => ({ id: networkId, aliases: [] })),
+            },
             memory: args.memory,
             cpus: args.cpus,
             ports: ports.map((port) => ({ internal: port, external: port, address: args.bindAddress })),

@@ -3,8 +3,8 @@ import { isIP } from "node:net";
 
 /** A port of the gateway, and what is behind it. */
 export interface Site {
-    /** Which one. Each appears once at most; `tracking` has to be there with `httpPort`. */
-    readonly name: "tracking" | "s3" | "console";
+    /** Which one. Each appears once at most; `tracking` has to be there with `httpPort`. A model's begins with `model-`. */
+    readonly name: "tracking" | "s3" | "console" | `model-${string}`;
     /** Port, the same in the container and published: signatures and redirects name it. */
     readonly port: number;
     /** Where requests go: http:// or https://, host and port. */
@@ -51,11 +51,27 @@ export interface GatewayConfigurationArgs {
 const secrets = "/run/secrets/platform";
 
 /** For a reader of an error. */
-const titles = {
-    tracking: "MLflow's tracking server",
-    s3: "The artifact store",
-    console: "The artifact store's console",
-};
+function title(name: Site["name"]): string {
+    switch (name) {
+        case "tracking":
+            return "MLflow's tracking server";
+        case "s3":
+            return "The artifact store";
+        case "console":
+            return "The artifact store's console";
+        default:
+            return `The model server ${name.slice("model-".length)}`;
+    }
+}
+
+/** Name of the file with the bearer token that a model's callers need. */
+export function tokenFile(name: `model-${string}`): string {
+    return `${name}-token`;
+}
+
+function isModel(name: Site["name"]): name is `model-${string}` {
+    return name.startsWith("model-");
+}
 
 /** 64 KiB, as much as MLflow's server takes (h11 in uvicorn). */
 const headerBytes = 65536;
@@ -142,6 +158,7 @@ function siteServer(site: Site, hosts: readonly string[], args: GatewayConfigura
                 handle: [text(403, "This gateway does not answer for the name that was asked for.")],
                 terminal: true,
             },
+            ...(isModel(site.name) ? [tokenCheck(site.name)] : []),
             { handle: [proxy(site, args.upstreamAuthorities ?? false)] },
         ],
         errors: {
@@ -151,10 +168,24 @@ function siteServer(site: Site, hosts: readonly string[], args: GatewayConfigura
                 { handle: [{ handler: "log_append", key: "reason", value: "{http.error.message}" }] },
                 {
                     match: [{ expression: "{http.error.status_code} in [502, 503, 504]" }],
-                    handle: [text("{http.error.status_code}", `${titles[site.name]} does not answer.`)],
+                    handle: [text("{http.error.status_code}", `${title(site.name)} does not answer.`)],
                 },
             ],
         },
+    };
+}
+
+/** Scoring has no login of its own. The token is read from its file, so this configuration holds no credential. */
+function tokenCheck(name: `model-${string}`): object {
+    const token = `{file.${secrets}/${tokenFile(name)}}`;
+    return {
+        // A scheme is of any case; these two are what clients write.
+        match: [{ not: [{ header: { Authorization: [`Bearer ${token}`, `bearer ${token}`] } }] }],
+        handle: [
+            { handler: "headers", response: { set: { "WWW-Authenticate": [`Bearer realm="${name}"`] } } },
+            text(401, "This model wants its bearer token: Authorization: Bearer <token>."),
+        ],
+        terminal: true,
     };
 }
 
@@ -235,7 +266,8 @@ function proxy(site: Site, upstreamAuthorities: boolean): object {
             request: {
                 // Signatures of S3 cover it. Caddy puts the upstream's name there if that speaks TLS.
                 set: { Host: ["{http.request.hostport}"] },
-                delete: forgeable,
+                // A model is code, and the token is not for it.
+                delete: [...forgeable, ...(isModel(site.name) ? ["Authorization"] : [])],
             },
             response: {
                 // MinIO's covers subdomains.

@@ -75,6 +75,8 @@ export interface ProcessDescription extends ContainerDescription {
         readonly aliases: readonly string[];
         /** Names that are resolved without DNS. Defaults to none. */
         readonly hosts?: readonly HostEntry[];
+        /** Further networks, and the names on each. Defaults to none. */
+        readonly others?: readonly { readonly id: pulumi.Input<string>; readonly aliases: readonly string[] }[];
     };
     /** MiB; there is no swap beside it. */
     readonly memory: number;
@@ -178,7 +180,10 @@ function processArgs(process: ProcessDescription): docker.ContainerArgs {
         cpus: cpuText(process.cpus),
         ...(process.sharedMemory === undefined ? {} : { shmSize: process.sharedMemory }),
         volumes: volumeArgs(process.mounts),
-        networksAdvanced: [{ name: process.network.id, aliases: [...process.network.aliases] }],
+        networksAdvanced: [process.network, ...(process.network.others ?? [])].map(({ id, aliases }) => ({
+            name: id,
+            aliases: [...aliases],
+        })),
         ...(process.network.hosts === undefined || process.network.hosts.length === 0
             ? {}
             : { hosts: [...process.network.hosts] }),

@@ -13,6 +13,8 @@ export interface Build {
     readonly target?: string;
     /** Version of the software in it, for the tag. */
     readonly version: string;
+    /** A second tag that stays the same, for files that name the image and cannot know its content. */
+    readonly stableTag?: string;
     /** Starts from nothing instead of the base image. Defaults to false. */
     readonly fromScratch?: boolean;
 }
@@ -24,6 +26,12 @@ export const builds = {
     minio: { context: "images/minio", version: "2026-02-12" },
     gateway: { context: "images/gateway", version: "2.11.9" },
     mlflow: { context: "images/mlflow", target: "server", version: "3.17.2" },
+    model: {
+        context: "images/mlflow",
+        target: "model",
+        version: "3.17.2",
+        stableTag: "mlflow-platform/model:3.17.2",
+    },
 } satisfies Record<string, Build>;
 
 /** Arguments of `Image`. */
@@ -95,6 +103,7 @@ export class Image extends pulumi.ComponentResource {
                 build: {
                     context: build.context,
                     ...(build.target === undefined ? {} : { target: build.target }),
+                    ...(build.stableTag === undefined ? {} : { tags: [build.stableTag] }),
                     ...(baseImage === undefined ? {} : { buildArgs: { BASE_IMAGE: baseImage } }),
                     secrets: buildSecrets,
                 },

@@ -26,6 +26,18 @@ export interface MlflowLogin {
     readonly flaskSecretKey: pulumi.Input<string>;
 }
 
+/** A model server, as the tracking server knows it. */
+export interface MlflowModelServer {
+    /** Network of its own, on which it calls the server. */
+    readonly networkId: pulumi.Input<string>;
+    /** Its account, which can read its model and nothing else. */
+    readonly account: string;
+    /** The account's password, a secret. */
+    readonly password: pulumi.Input<string>;
+    /** Registered model. */
+    readonly model: string;
+}
+
 /** Arguments of `Mlflow`. */
 export interface MlflowArgs {
     /** Image built from images/mlflow, or one that keeps its contract. */
@@ -42,6 +54,8 @@ export interface MlflowArgs {
     kekPassphrase: pulumi.Input<string>;
     /** Who may log in; undefined lets everybody do everything. */
     login: MlflowLogin | undefined;
+    /** What reads models from here; with login each has an account. */
+    modelServers: readonly MlflowModelServer[];
     /** How clients move artifacts: through the server, or by URLs signed for the address at which they reach the store. */
     transfer: { kind: "proxied" } | { kind: "presigned"; publicEndpoint: string };
     /** MiB of disk for artifacts on their way through the server. */
@@ -83,7 +97,7 @@ export class Mlflow extends pulumi.ComponentResource {
 
     constructor(name: string, args: MlflowArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mlflow-platform:index:Mlflow", name, {}, opts);
-        const { image, seedImage, labels, networkId, database, store, login, transfer, published } = args;
+        const { image, seedImage, labels, networkId, database, store, login, transfer, published, modelServers } = args;
         const { ownerLogin, serverLogin, authLogin, prepareSeconds } = database;
         const hosts = gatewayHosts([database.host, new URL(store.endpoint).hostname]);
         const temporary = { "/tmp": "rw,noexec,nosuid,nodev,size=64m" };
@@ -98,7 +112,9 @@ export class Mlflow extends pulumi.ComponentResource {
                     ownerLogin.password,
                     serverLogin.password,
                     authLogin.password,
-                    ...(login === undefined ? [] : [login.adminPassword]),
+                    ...(login === undefined
+                        ? []
+                        : [login.adminPassword, ...modelServers.map(({ password }) => password)]),
                 ],
                 secretFiles: new SecretFiles(
                     `${jobName}-secrets`,
@@ -119,6 +135,15 @@ export class Mlflow extends pulumi.ComponentResource {
                                       ]),
                             ),
                             ...(login === undefined ? {} : { admin_password: login.adminPassword }),
+                            ...(login === undefined || modelServers.length === 0
+                                ? {}
+                                : {
+                                      model_server_passwords: pulumi.jsonStringify(
+                                          Object.fromEntries(
+                                              modelServers.map(({ account, password }) => [account, password]),
+                                          ),
+                                      ),
+                                  }),
                         },
                     },
                     { parent: this },
@@ -134,6 +159,13 @@ export class Mlflow extends pulumi.ComponentResource {
                         ...(login === undefined
                             ? {}
                             : { AUTH_USER: authLogin.user, ADMIN_USERNAME: login.adminUsername }),
+                        ...(login === undefined || modelServers.length === 0
+                            ? {}
+                            : {
+                                  MODEL_SERVERS: JSON.stringify(
+                                      Object.fromEntries(modelServers.map(({ account, model }) => [account, model])),
+                                  ),
+                              }),
                         // It transfers nothing, so it has no volume for that.
                         TMPDIR: "/tmp",
                         ...(prepareSeconds === undefined
@@ -219,7 +251,12 @@ export class Mlflow extends pulumi.ComponentResource {
             },
             mounts: [{ source: transfers.name, path: "/var/lib/mlflow/tmp" }, secretFiles.mount],
             tmpfs: temporary,
-            network: { id: networkId, aliases: [name], hosts },
+            network: {
+                id: networkId,
+                aliases: [name],
+                hosts,
+                others: modelServers.map((server) => ({ id: server.networkId, aliases: [name] })),
+            },
             memory: args.memory,
             cpus: args.cpus,
             ports:

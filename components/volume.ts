@@ -8,9 +8,11 @@ export interface VolumeArgs {
     labels: Labels;
     /** Name of an existing volume to use. Defaults to a name of the stack's own. */
     volumeName?: pulumi.Input<string> | undefined;
+    /** What it is for may leave the stack; the volume then stays on the engine, and is found again. Defaults to false. */
+    removable?: boolean;
 }
 
-/** A volume that holds data: protected, and never replaced by a change of labels or driver. */
+/** A volume that holds data: it outlives whatever uses it, and is never replaced by a change of labels or driver. */
 export class Volume extends pulumi.ComponentResource {
     /** Name to mount it by. */
     public readonly volumeName: pulumi.Output<string>;
@@ -25,7 +27,11 @@ export class Volume extends pulumi.ComponentResource {
             },
             // The provider replaces a volume whose labels or driver differ, and creating one that exists takes it over
             // with the labels it has.
-            { parent: this, protect: true, ignoreChanges: ["labels", "driver", "driverOpts"] },
+            {
+                parent: this,
+                ...(args.removable ? { retainOnDelete: true } : { protect: true }),
+                ignoreChanges: ["labels", "driver", "driverOpts"],
+            },
         );
         this.volumeName = volume.name;
         this.registerOutputs({ volumeName: this.volumeName });

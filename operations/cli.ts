@@ -1,6 +1,8 @@
 /** The commands behind `npm start`, `npm stop`, `npm test` and `npm run …`. */
 import { Argument, Command, Option } from "commander";
 import { generatedKeys } from "../config.ts";
+import { type LifecycleOptions, lifecycle } from "./lifecycle.ts";
+import { labels, status } from "./servedModel.ts";
 import { printClientScript } from "./clientScript.ts";
 import { interrupted, watchForInterruption } from "./interruption.ts";
 import { placesOf } from "./places.ts";
@@ -79,6 +81,33 @@ user.command("list")
     .addArgument(new Argument("[name]", "only this person"))
     .addOption(stackOption())
     .action((name: string | undefined, { stack }: { stack: string }) => listUsers(name, stack, places, process.env));
+
+program
+    .command("status")
+    .summary("how the containers are, and what the model servers serve")
+    .addOption(stackOption())
+    .action(({ stack }: { stack: string }) => status(stack, places, process.env));
+
+program
+    .command("lifecycle")
+    .summary("a step of the MLflow lifecycle, or all of it, on the stack")
+    .addArgument(new Argument("[step]", "entry point of the project").default("loop"))
+    .option("-P, --param <name=value>", "a parameter of the step; again for each", names, [])
+    .option("--project <directory>", "an MLflow Project like examples/lifecycle", "examples/lifecycle")
+    .option("--served <name>", "the served model whose recorded predictions it may read (else: the first)")
+    .option("--memory <MiB>", "memory limit", "4096")
+    .addOption(stackOption())
+    .action((step: string, options: LifecycleOptions) => lifecycle(step, options, places, process.env));
+
+program
+    .command("labels")
+    .summary("what came true, for the monitor: a CSV file of prediction ids and labels")
+    .argument("<model>", "name of the served model")
+    .argument("<file>", "CSV file with the columns prediction_id and label, and row where a request had several")
+    .addOption(stackOption())
+    .action((model: string, file: string, { stack }: { stack: string }) =>
+        labels(model, file, stack, places, process.env),
+    );
 
 program
     .command("client-env")

@@ -1,27 +1,37 @@
 /** The last log lines of containers that failed, without the stack's secrets. */
 import type { Deployment, Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
+import { accountPurpose, derivedText, tokenPurpose } from "../components/derivedSecret.ts";
 import { scrub } from "../components/scrub.ts";
 import { labelled, resourcesOf } from "./engineObjects.ts";
 import { type Places, projectName } from "./places.ts";
 import { runCli } from "./workspace.ts";
+import { parseServedModels } from "../servedModels.ts";
 
 /** All secret values of a stack: those in its configuration and the generated ones. */
 export async function secretsOf(stack: Stack, places: Places, variables: Record<string, string>): Promise<string[]> {
-    const configured = Object.values(await stack.getAllConfig()).flatMap(({ value, secret }) =>
-        secret ? [value] : [],
-    );
+    const all = await stack.getAllConfig();
+    const configured = Object.values(all).flatMap(({ value, secret }) => (secret ? [value] : []));
     const shown = await runCli(places, variables, ["stack", "export", "--show-secrets", "--stack", stack.name]);
     const generated = resourcesOf(JSON.parse(shown) as Deployment)
         .filter(({ type }) => type === "random:index/randomPassword:RandomPassword")
-        .map(({ outputs }) => {
+        .map(({ urn = "", outputs }) => {
             const result = outputs?.result;
             // A secret stands in an export as an object with its JSON text.
-            return typeof result === "string"
-                ? result
-                : (JSON.parse((result as { plaintext: string } | undefined)?.plaintext ?? '""') as string);
+            const value =
+                typeof result === "string"
+                    ? result
+                    : (JSON.parse((result as { plaintext: string } | undefined)?.plaintext ?? '""') as string);
+            return { urn, value };
         });
-    return [...configured, ...generated];
+    const key =
+        all[`${projectName}:modelServerKey`]?.value ??
+        generated.find(({ urn }) => urn.endsWith("::model-server-key"))?.value;
+    const models = parseServedModels(all[`${projectName}:modelServers`]?.value ?? "[]");
+    const derived = (key === undefined ? [] : models).flatMap((model) =>
+        [accountPurpose(model), tokenPurpose(model)].map((purpose) => derivedText(key ?? "", purpose)),
+    );
+    return [...configured, ...generated.map(({ value }) => value), ...derived];
 }
 
 /** Names of the stack's containers that end again and again, or do not answer. */

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Key, keys } from "../config.ts";
+import { servedModelFields } from "../servedModels.ts";
 import { placesOf } from "./places.ts";
 
 const entries = Object.entries<Key<unknown>>(keys);
@@ -52,6 +53,19 @@ ${table(
 
 A value that is generated is made once, encrypted in the stack's state and protected there: \`npm stop\` keeps it. A value set
 later wins over it.
+
+## Fields of an entry of \`modelServers\`
+
+${table(
+    ["field", "default", "meaning"],
+    Object.entries<{ doc: string; default?: string; required?: true }>(servedModelFields).map(([name, field]) =>
+        [
+            `\`${name}\``,
+            field.required ? "required" : field.default === undefined ? "" : `\`${field.default}\``,
+            cell(field.doc),
+        ].join(" | "),
+    ),
+)}
 `;
 }
 

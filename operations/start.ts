@@ -14,6 +14,7 @@ import { checkDisk, configurationOf, needed, settleObjects } from "./stackCheck.
 import { type Updated, changesInWords, update } from "./update.ts";
 import { UserError } from "./userError.ts";
 import { wayIn } from "./trackingApi.ts";
+import { servedModelLines } from "./servedModel.ts";
 import { openStack, valuesOf } from "./workspace.ts";
 
 /** Options of `npm start`. */
@@ -23,7 +24,7 @@ export interface StartOptions extends Choices {
 }
 
 /** About how long each build takes on two cores the first time, in minutes. */
-const buildMinutes: Readonly<Record<string, number>> = { postgres: 1, minio: 6, mlflow: 2, gateway: 3 };
+const buildMinutes: Readonly<Record<string, number>> = { postgres: 1, minio: 6, mlflow: 2, gateway: 3, model: 2 };
 
 /** The builds whose result the engine does not have. */
 async function missingBuilds(
@@ -36,6 +37,7 @@ async function missingBuilds(
         minio: configuration.minioImage,
         mlflow: configuration.mlflowImage,
         gateway: configuration.gatewayImage,
+        model: configuration.modelImage,
     };
     const missing: string[] = [];
     const wanted = Object.entries(builds).filter(
@@ -55,7 +57,11 @@ async function missingBuilds(
 }
 
 /** The table at the end. */
-export function summary(outputs: Readonly<Record<string, unknown>>, stackName: string): string {
+export function summary(
+    outputs: Readonly<Record<string, unknown>>,
+    stackName: string,
+    servedModels: readonly string[] = [],
+): string {
     const uri = String(outputs.trackingUri);
     const rows = [
         ["MLflow", uri],
@@ -73,6 +79,7 @@ export function summary(outputs: Readonly<Record<string, unknown>>, stackName: s
     ];
     return [
         ...rows.map(([name = "", value = ""]) => `${name.padEnd(14)} ${value}`),
+        ...servedModels,
         "",
         "In a notebook with mlflow installed:",
         "",
@@ -174,5 +181,6 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
     if (result === undefined || interrupted()) {
         throw new Error("interrupted");
     }
-    console.log(`\n${summary(valuesOf(result.outputs), options.stack)}`);
+    const lines = await servedModelLines(options.stack, configured, variables);
+    console.log(`\n${summary(valuesOf(result.outputs), options.stack, lines)}`);
 }

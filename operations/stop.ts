@@ -1,6 +1,7 @@
 /** `npm stop` and `npm run delete-data`: with and without what is protected. */
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
-import { adoptedVolumes, objectsOf, resourcesOf } from "./engineObjects.ts";
+import { execa } from "execa";
+import { adoptedVolumes, objectsOf, originOf, resourcesOf } from "./engineObjects.ts";
 import { ended, stopIfInterrupted } from "./interruption.ts";
 import type { Places } from "./places.ts";
 import { choicesOf, planPlatform, variablesOf } from "./platform.ts";
@@ -92,10 +93,9 @@ export async function deleteData(stackName: string, places: Places, env: NodeJS.
         {
             title: `Deleting stack ${stackName} with all its data`,
             run: async (say) => {
-                const adopted = adoptedVolumes(
-                    await objectsOf(stackName, variables),
-                    resourcesOf(await stack.exportStack()),
-                );
+                const resources = resourcesOf(await stack.exportStack());
+                const origin = originOf(resources);
+                const adopted = adoptedVolumes(await objectsOf(stackName, variables), resources);
                 if (adopted.length > 0) {
                     throw new UserError(
                         `Another state made ${adopted.map(({ name, origin }) => `volume ${name} (${origin})`).join(", ")}.`,
@@ -106,6 +106,13 @@ export async function deleteData(stackName: string, places: Places, env: NodeJS.
                 }
                 await runCli(places, variables, ["state", "unprotect", "--all", "--yes", "--stack", stackName]);
                 const removed = await destroy(stack, say, false);
+                // Those of served models stay on the engine when their resources go, and are found again.
+                const left = (await objectsOf(stackName, variables)).filter(
+                    ({ kind, origin: maker }) => kind === "volume" && maker === origin,
+                );
+                if (left.length > 0) {
+                    await execa("docker", ["volume", "rm", ...left.map(({ name }) => name)], { env: variables });
+                }
                 await runCli(places, variables, ["stack", "rm", "--yes", "--preserve-config", "--stack", stackName]);
                 return `${removed} removed`;
             },

@@ -33,6 +33,9 @@ interface User {
 const users = "/api/2.0/mlflow/users";
 const permissions = "/api/3.0/mlflow/users/permissions";
 
+/** What the names of model servers' accounts begin with. The update makes these. */
+const reserved = "model-server-";
+
 /** A stack's server as its administrator sees it. */
 interface Administration {
     readonly api: TrackingApi;
@@ -169,8 +172,10 @@ async function grant(
     }
 }
 
-async function listed(api: TrackingApi): Promise<User[]> {
-    return (await api.json<{ users: User[] }>("GET", `${users}/list`)).users;
+/** The people; model servers have accounts that are not shown. */
+async function people(api: TrackingApi): Promise<User[]> {
+    const { users: all } = await api.json<{ users: User[] }>("GET", `${users}/list`);
+    return all.filter(({ username }) => !username.startsWith(reserved));
 }
 
 function refuseAdministrator({ administrator, stackName }: Administration, name: string): void {
@@ -179,6 +184,15 @@ function refuseAdministrator({ administrator, stackName }: Administration, name:
             `${name} is the administrator of stack ${stackName}, who is set in its configuration.`,
             `npm run pulumi -- config set --secret adminPassword --stack ${stackName}, or npm run rotate -- adminPassword --stack ` +
                 `${stackName} where it was generated`,
+        );
+    }
+}
+
+function refuseReserved(name: string): void {
+    if (name.startsWith(reserved)) {
+        throw new UserError(
+            `${name} is not a person's: names that begin with ${reserved} are the accounts of served models.`,
+            "Each update makes and removes them as the configuration of the served models says. Choose another name.",
         );
     }
 }
@@ -206,10 +220,11 @@ export async function addUser(
     if (defect !== undefined) {
         throw new UserError(defect, `npm run user -- add <name> --stack ${stackName}`);
     }
+    refuseReserved(name);
     await administered(stackName, places, env, async (administration) => {
         const { api } = administration;
         refuseAdministrator(administration, name);
-        if ((await listed(api)).some(({ username }) => username === name)) {
+        if ((await people(api)).some(({ username }) => username === name)) {
             throw new UserError(
                 `There is a user ${name} already.`,
                 `npm run user -- reset ${name} --stack ${stackName} gives a new password.`,
@@ -237,6 +252,7 @@ export async function resetUser(
     places: Places,
     env: NodeJS.ProcessEnv,
 ): Promise<void> {
+    refuseReserved(name);
     await administered(stackName, places, env, async (administration) => {
         const { api } = administration;
         refuseAdministrator(administration, name);
@@ -250,7 +266,7 @@ export async function resetUser(
 }
 
 async function refuseUnknown({ api, stackName }: Administration, name: string): Promise<void> {
-    const names = (await listed(api)).map(({ username }) => username);
+    const names = (await people(api)).map(({ username }) => username);
     if (!names.includes(name)) {
         throw new UserError(`There is no user ${name} in stack ${stackName}.`, `There are: ${names.join(", ")}.`);
     }
@@ -263,6 +279,7 @@ export async function removeUser(
     places: Places,
     env: NodeJS.ProcessEnv,
 ): Promise<void> {
+    refuseReserved(name);
     await administered(stackName, places, env, async (administration) => {
         refuseAdministrator(administration, name);
         await refuseUnknown(administration, name);
@@ -283,7 +300,7 @@ export async function listUsers(
         if (name !== undefined) {
             await refuseUnknown(administration, name);
         }
-        for (const { username, is_admin: isAdmin } of await listed(api)) {
+        for (const { username, is_admin: isAdmin } of await people(api)) {
             if (name !== undefined && name !== username) {
                 continue;
             }

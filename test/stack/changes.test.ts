@@ -24,7 +24,10 @@ const newVolumes = (...names: string[]) => Object.fromEntries(names.map((name) =
 /** Refused where it stands alone: what is refused here is a row of refusals.test.ts, or below. */
 const refused = "refused";
 
-/** Nothing to see without login or gateway: access.test.ts and keys.test.ts have platforms with them. */
+/**
+ * Nothing to see without login, gateway or served models: access.test.ts, keys.test.ts and serving.test.ts have platforms
+ * with them.
+ */
 const elsewhere = "elsewhere";
 
 /** Key → another value than this platform has, and exactly what an update would change for it. */
@@ -128,10 +131,18 @@ const table: Record<keyof Configuration, Row> = {
     minioRegion: { value: "eu-central-1", changes: replaced("minio", "minio-provision", "mlflow") },
     egress: refused,
     minioVolumeName: refused,
+    modelServers: elsewhere,
+    modelServerKey: elsewhere,
+    packageIndexUrl: elsewhere,
+    packageCaFile: elsewhere,
+    monitorUsername: elsewhere,
+    monitorPassword: elsewhere,
+    monitorProject: elsewhere,
     mlflowImage: {
         value: "registry.example.com/mlflow:1",
         changes: { ...replaced("mlflow", "mlflow-migrate"), ...newImage("mlflow") },
     },
+    modelImage: { value: "registry.example.com/model:1", changes: newImage("model") },
     minioImage: {
         value: "registry.example.com/minio:1",
         changes: { ...replaced("minio", "minio-provision"), ...newImage("minio") },
@@ -148,6 +159,7 @@ const table: Record<keyof Configuration, Row> = {
             ...newImage("postgres"),
             ...newImage("minio"),
             ...newImage("mlflow"),
+            ...newImage("model"),
         },
     },
     mlflowWorkers: { value: "3", changes: replaced("mlflow") },

@@ -105,7 +105,28 @@ describe("the addresses of a platform", () => {
             [],
         ],
     ])("are, with %s", (_words, more, [tracking, s3, console], hosts, origins) => {
-        expect(addressesOf({ ...local, ...more })).toEqual({ tracking, s3, console, hosts, origins });
+        const { model, ...others } = addressesOf({ ...local, ...more });
+        expect(others).toEqual({ tracking, s3, console, hosts, origins });
+        expect(model).toBeTypeOf("function");
+    });
+
+    it.each<[string, Partial<Access>, number, string]>([
+        ["nothing", {}, 5100, "http://127.0.0.1:5100"],
+        ["the port of http", {}, 80, "http://127.0.0.1"],
+        // It has no login, so it is published on loopback whatever the rest is published on.
+        ["another loopback address", { bindAddress: "127.0.0.2" }, 5100, "http://127.0.0.1:5100"],
+        ["every address", { bindAddress: "0.0.0.0" }, 5100, "http://127.0.0.1:5100"],
+        ["TLS to MinIO", { storeTls: true }, 5100, "http://127.0.0.1:5100"],
+        ["a gateway", { publicHost: "ml.example.com" }, 5100, "https://ml.example.com:5100"],
+        ["a gateway, the port of https", { publicHost: "ml.example.com" }, 443, "https://ml.example.com"],
+        [
+            "a gateway on one address",
+            { publicHost: "ml.example.com", bindAddress: "192.168.1.10" },
+            5100,
+            "https://ml.example.com:5100",
+        ],
+    ])("have one for a model server, with %s", (_words, more, port, url) => {
+        expect(addressesOf({ ...local, ...more }).model(port)).toBe(url);
     });
 
     const port = fc.integer({ min: 1, max: 65535 });

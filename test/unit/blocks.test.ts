@@ -44,6 +44,17 @@ describe("a volume", () => {
         expect(await valueOf(result.volumeName)).toBe(`${project}-${stack}-data`);
     });
 
+    it("is not protected where what it is for may leave the stack, and stays on the engine then", async () => {
+        const { get, result } = await record(() => new Volume("data", { labels, removable: true }));
+        const volume = get("docker:Volume data");
+        expect(volume.inputs).toStrictEqual({ labels: labelInputs });
+        expect(volume.options).toStrictEqual({
+            retainOnDelete: true,
+            ignoreChanges: ["labels", "driver", "driverOpts"],
+        });
+        expect(await valueOf(result.volumeName)).toBe(`${project}-${stack}-data`);
+    });
+
     it("is an existing one where its name is given", async () => {
         const { get, result } = await record(() => new Volume("data", { labels, volumeName: "old_data" }));
         expect(get("docker:Volume data").inputs).toStrictEqual({ name: "old_data", labels: labelInputs });

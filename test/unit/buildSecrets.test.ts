@@ -2,15 +2,19 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { rootCertificates } from "node:tls";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
     buildEnvironment,
     buildSecrets,
     debianMirrors,
+    packageSettings,
+    privateAuthorities,
     trixieSources,
     writeBuildSecrets,
 } from "../../components/buildSecrets.ts";
+import { authorities } from "./support/certificates.ts";
 
 const publicMirrors = { archive: "http://deb.debian.org/debian", security: "http://deb.debian.org/debian-security" };
 
@@ -208,6 +212,128 @@ describe("a host's Debian mirrors", () => {
                 expect(debianMirrors([trixieSources(some)])).toEqual(some);
             }),
         );
+    });
+});
+
+describe("a company's own authorities", () => {
+    const { one, two } = authorities;
+    const [first = "", second = ""] = rootCertificates;
+    // Public ones as an operating system writes them: with words around them, and lines of another length.
+    const rewrapped = (pem: string) => {
+        const [, body = ""] = /-----BEGIN CERTIFICATE-----([\s\S]*)-----END/.exec(pem) ?? [];
+        const lines = body.replace(/\s/g, "").match(/.{1,76}/g) ?? [];
+        return `# public\n-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
+    };
+    // Its parts are no certificate.
+    const unreadable = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
+
+    it.each<[string, string, string | undefined]>([
+        ["an empty bundle", "", undefined],
+        ["no bundle", "a company's own\n", undefined],
+        ["public ones", `${first}\n${second}\n`, undefined],
+        ["public ones, written otherwise", rewrapped(first) + rewrapped(second), undefined],
+        ["every public one", rootCertificates.join("\n"), undefined],
+        ["one of its own", one, one],
+        ["two of its own, in their order", two + one, two + one],
+        ["one among public ones", `${first}\n${one}${rewrapped(second)}# ours\n${two}`, one + two],
+        ["one that cannot be read, which signs nothing", unreadable, undefined],
+        ["one that cannot be read beside one of its own", unreadable + one, one],
+        ["a key, which is none", "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n", undefined],
+    ])("are, of %s, those that are not public", (_words, bundle, expected) => {
+        expect(privateAuthorities(bundle)).toBe(expected);
+    });
+});
+
+describe("how a container reaches the package index", () => {
+    let directory: string;
+    let bundle: string;
+    beforeEach(() => {
+        directory = mkdtempSync(join(tmpdir(), "mlflow-platform-"));
+        bundle = join(directory, "bundle.pem");
+        writeFileSync(bundle, `${rootCertificates[0] ?? ""}\n${authorities.one}`);
+    });
+    afterEach(() => {
+        rmSync(directory, { recursive: true });
+    });
+
+    it("is how this host does, where nothing is configured", () => {
+        expect(
+            packageSettings(
+                {
+                    SSL_CERT_FILE: bundle,
+                    PIP_INDEX_URL: "https://pypi.corp",
+                    HTTPS_PROXY: "http://proxy:3128",
+                    HOME: "/",
+                },
+                {},
+            ),
+        ).toStrictEqual({
+            environment: "export HTTPS_PROXY=http://proxy:3128\nexport PIP_INDEX_URL=https://pypi.corp\n",
+            authorities: authorities.one,
+        });
+    });
+
+    it("is the public way where this host has nothing to say", () => {
+        writeFileSync(bundle, rootCertificates[0] ?? "");
+        expect(packageSettings({ SSL_CERT_FILE: bundle }, {})).toStrictEqual({
+            environment: "",
+            authorities: undefined,
+        });
+        expect(
+            packageSettings({ SSL_CERT_FILE: bundle }, { indexUrl: undefined, authorities: undefined }),
+        ).toStrictEqual({
+            environment: "",
+            authorities: undefined,
+        });
+    });
+
+    it("is by the index that is configured, for pip and uv, whatever this host has; and by its proxy", () => {
+        const { environment } = packageSettings(
+            {
+                SSL_CERT_FILE: bundle,
+                HTTPS_PROXY: "http://proxy:3128",
+                PIP_INDEX_URL: "https://pypi.corp",
+                UV_INDEX_URL: "https://old.corp",
+                UV_DEFAULT_INDEX: "https://uv.corp",
+            },
+            { indexUrl: "https://ana:it's@pypi.example.com/simple" },
+        );
+        const quoted = "'https://ana:it'\\''s@pypi.example.com/simple'";
+        expect(environment).toBe(
+            `export HTTPS_PROXY=http://proxy:3128\nexport PIP_INDEX_URL=${quoted}\nexport UV_DEFAULT_INDEX=${quoted}\n`,
+        );
+    });
+
+    it("is by no index beside the one that is configured", () => {
+        const { environment } = packageSettings(
+            { SSL_CERT_FILE: bundle, PIP_EXTRA_INDEX_URL: "https://extra.corp" },
+            { indexUrl: "https://pypi.example.com/simple" },
+        );
+        expect(environment).not.toContain("extra.corp");
+    });
+
+    it("has nothing of this host that is not about Python's packages", () => {
+        const { environment } = packageSettings(
+            {
+                SSL_CERT_FILE: bundle,
+                GOPROXY: "https://ana:hunter2@go.corp",
+                GOPRIVATE: "corp",
+                PIP_INDEX_URL: "https://p",
+            },
+            {},
+        );
+        expect(environment).toBe("export PIP_INDEX_URL=https://p\n");
+    });
+
+    it("is checked against the authorities that are configured, and not against this host's then", () => {
+        expect(packageSettings({ SSL_CERT_FILE: bundle }, { authorities: authorities.two })).toStrictEqual({
+            environment: "",
+            authorities: authorities.two,
+        });
+    });
+
+    it("is checked against this host's own where the index alone is configured", () => {
+        expect(packageSettings({ SSL_CERT_FILE: bundle }, { indexUrl: "https://p" }).authorities).toBe(authorities.one);
     });
 });
 

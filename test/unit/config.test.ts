@@ -1,5 +1,5 @@
 import { X509Certificate, createPrivateKey, generateKeyPairSync } from "node:crypto";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import fc from "fast-check";
@@ -29,6 +29,7 @@ import {
     usernameDefect,
 } from "../../config.ts";
 import type { LastUpdate } from "../../lastUpdate.ts";
+import { type ServedModel, parseServedModels } from "../../servedModels.ts";
 import { UpdateError } from "../../updateError.ts";
 import { issueCertificate, makeAuthority } from "../../components/certificates.ts";
 import { authorities, certificateWithSubject, givenCertificate } from "./support/certificates.ts";
@@ -56,6 +57,9 @@ const secretNames = [
     "tlsPrivateKey",
     "pgOwnerPassword",
     "pgAuthPassword",
+    "modelServerKey",
+    "packageIndexUrl",
+    "monitorPassword",
 ];
 
 /** Parses with every key that must be a secret being one. */
@@ -274,8 +278,24 @@ const yesOrNo = (value: boolean): Row => ({
     takes: { true: true, false: false },
     refuses: notBoolean,
 });
+const username = (value: string | undefined): Row => ({
+    default: value,
+    takes: Object.fromEntries(
+        ["Ana Maria", "a", "ana@example.com", "$(a)'\"~", "u".repeat(255)].map((name) => [name, name]),
+    ),
+    refuses: {
+        ...texts,
+        ...Object.fromEntries(
+            ["a:b", ":", "u".repeat(256), "Müller", "a\u0080b", "名"].map((name) => [
+                name,
+                `"${name}" is not of 1 to 255 ASCII characters without a colon: set another name`,
+            ]),
+        ),
+    },
+});
 const publicHostHint =
     "is not a host's name in lower case or an IPv4 address: set one such as mlflow.example.com, without scheme and port";
+const noList = "is not a list: pulumi config set --path 'modelServers[0].name' <name>";
 const notAKey =
     "is not a private key in PEM form without a passphrase: pulumi config set --secret tlsPrivateKey < key.pem";
 
@@ -391,21 +411,7 @@ const table: Record<keyof Configuration, Row> = {
     },
     allowInsecureExposure: yesOrNo(false),
     mlflowAuth: yesOrNo(true),
-    adminUsername: {
-        default: "admin",
-        takes: Object.fromEntries(
-            ["Ana Maria", "a", "ana@example.com", "$(a)'\"~", "u".repeat(255)].map((name) => [name, name]),
-        ),
-        refuses: {
-            ...texts,
-            ...Object.fromEntries(
-                ["a:b", ":", "u".repeat(256), "Müller", "a\u0080b", "名"].map((name) => [
-                    name,
-                    `"${name}" is not of 1 to 255 ASCII characters without a colon: set another name`,
-                ]),
-            ),
-        },
-    },
+    adminUsername: username("admin"),
     adminPassword: {
         default: undefined,
         takes: { "123456789012": "123456789012", "p:w d'\"\\$%~!": "p:w d'\"\\$%~!" },
@@ -569,7 +575,54 @@ const table: Record<keyof Configuration, Row> = {
             ),
         },
     },
+    // What entries hold is in servedModels.test.ts, and what they give is further below.
+    modelServers: {
+        default: undefined,
+        takes: {},
+        refuses: Object.fromEntries(["", "iris", "[", "{}", '"iris"', "null"].map((text) => [text, noList])),
+    },
+    modelServerKey: {
+        default: undefined,
+        takes: { ["k".repeat(32)]: "k".repeat(32), ["k ä".repeat(20)]: "k ä".repeat(20) },
+        refuses: atLeast(32, "this platform"),
+    },
+    packageIndexUrl: {
+        default: undefined,
+        takes: Object.fromEntries(
+            [
+                "https://pypi.example.com/simple",
+                "http://10.0.0.5:8080/simple/",
+                "https://ana:hunter2@pypi.example.com/simple",
+            ].map((url) => [url, url]),
+        ),
+        refuses: {
+            ...texts,
+            // It may hold a password, and is not repeated.
+            ...Object.fromEntries(
+                [
+                    "pypi.example.com/simple",
+                    "https://",
+                    "ftp://pypi.example.com",
+                    "file:///srv/simple",
+                    "https:// a",
+                ].map((url) => [
+                    url,
+                    "is not a URL with http or https: set the index's, such as https://pypi.example.com/simple",
+                ]),
+            ),
+        },
+    },
+    packageCaFile: { default: undefined, takes: {}, refuses: texts },
+    monitorUsername: username(undefined),
+    monitorPassword: { default: undefined, takes: { x: "x", "p ä'%\\:@/": "p ä'%\\:@/" }, refuses: texts },
+    // Whether there is one is looked at where a monitor needs it.
+    monitorProject: {
+        default: "examples/lifecycle",
+        takes: { "../projects/drift": "../projects/drift", "/srv/drift": "/srv/drift" },
+        refuses: texts,
+    },
     mlflowImage: image,
+    modelImage: image,
     minioImage: image,
     postgresImage: image,
     gatewayImage: image,
@@ -603,6 +656,11 @@ const withCertificate = {
     tlsPrivateKey: given.privateKey,
 };
 const withAcme = { ...withGateway, tlsEmail: "it@example.com", mlflowPort: "443" };
+
+/** An MLflow Project for monitors. */
+const monitorProject = join(directory, "lifecycle");
+mkdirSync(join(monitorProject, "python"), { recursive: true });
+writeFileSync(join(monitorProject, "python/MLproject"), "name: lifecycle\n");
 
 /** Other keys that a key's values need beside them, so that they are judged alone. */
 const beside: Partial<Record<keyof Configuration, Record<string, string>>> = {
@@ -683,6 +741,9 @@ describe("the table of keys", () => {
         expectTypeOf<Configuration["publicHost"]>().toEqualTypeOf<string | undefined>();
         expectTypeOf<Configuration["gatewayHttpPort"]>().toEqualTypeOf<number | undefined>();
         expectTypeOf<Configuration["tlsPrivateKey"]>().toEqualTypeOf<string | undefined>();
+        expectTypeOf<Configuration["modelServers"]>().toEqualTypeOf<readonly ServedModel[] | undefined>();
+        expectTypeOf<Configuration["monitorProject"]>().toEqualTypeOf<string>();
+        expectTypeOf<Configuration["monitorUsername"]>().toEqualTypeOf<string | undefined>();
     });
 
     it("knows which values are generated where they are unset", () => {
@@ -695,6 +756,7 @@ describe("the table of keys", () => {
             "adminPassword",
             "pgOwnerPassword",
             "pgAuthPassword",
+            "modelServerKey",
         ]);
     });
 });
@@ -1175,6 +1237,7 @@ describe.each([
     ["pgCaFile", { ...externalDatabase, pgSslMode: "verify-full" }],
     ["minioCaFile", { ...externalStore, minioStorageUseHttps: "true" }],
     ["tlsAcmeCaFile", { ...withAcme, tlsAcmeDirectory: "https://ca.example.com/acme" }],
+    ["packageCaFile", {}],
 ] as const)("the file of %s", (name, others) => {
     const { one, two } = authorities;
     /** What a file of that content gives: the value, or the defect. */
@@ -1252,6 +1315,165 @@ describe.each([
             }),
             { numRuns: 50 },
         );
+    });
+});
+
+describe("served models", () => {
+    const serving = (...models: object[]) => ({ modelServers: JSON.stringify(models) });
+    const iris = { name: "iris", port: 5100 };
+
+    it("are what their list says", () => {
+        const values = serving(iris, { name: "wine", port: "5101", alias: "champion" });
+        const { value, problems } = parse(values);
+        expect(problems).toEqual([]);
+        expect(value.modelServers).toEqual(parseServedModels(values.modelServers));
+        expect(value.modelServers?.map(({ name, port, alias }) => [name, port, alias])).toEqual([
+            ["iris", 5100, "production"],
+            ["wine", 5101, "champion"],
+        ]);
+        expect(parse(serving()).value.modelServers).toEqual([]);
+    });
+
+    it("have their problems told with their places, among those of the other keys and all at once", () => {
+        expect(
+            problemsOf({
+                mlflowPort: "x",
+                ...serving({ name: "Iris", port: 0, prot: 1 }, iris, { ...iris, port: 5102 }),
+                mlflowWorkers: "99",
+            }),
+        ).toEqual([
+            'mlflowPort: "x" is not a whole number from 1 to 65535',
+            "modelServers[0].prot: there is no such field: did you mean port?",
+            'modelServers[0].name: "Iris" is not possible: set one such as iris, of 1 to 30 lower-case letters, digits and hyphens, ' +
+                "without -monitor or -seed at the end",
+            'modelServers[0].port: "0" is not a whole number from 1 to 65535',
+            'modelServers[2].name: "iris" is also that of modelServers[1]: set another name',
+            'mlflowWorkers: "99" is not a whole number from 1 to 32',
+        ]);
+    });
+
+    it("need no secret, though the list may be one", () => {
+        const values = serving(iris);
+        expect(parseConfiguration({ values, secrets: new Set() }).problems).toEqual([]);
+        expect(parseConfiguration({ values, secrets: new Set(["modelServers"]) }).problems).toEqual([]);
+    });
+
+    const differentPorts = "set two different ports";
+    it.each<[string, Record<string, string>, string[]]>([
+        [
+            "MLflow's",
+            serving({ ...iris, port: 5000 }),
+            [`modelServers[0].port: port 5000 is also that of mlflowPort: ${differentPorts}`],
+        ],
+        [
+            "S3's",
+            serving(iris, { name: "wine", port: 9000 }),
+            [`modelServers[1].port: port 9000 is also that of minioPort: ${differentPorts}`],
+        ],
+        [
+            "the console's",
+            serving({ ...iris, port: 9001 }),
+            [`modelServers[0].port: port 9001 is also that of minioConsoleAddress: ${differentPorts}`],
+        ],
+        [
+            "the gateway's plain one",
+            { ...withGateway, gatewayHttpPort: "80", ...serving({ ...iris, port: 80 }) },
+            [`modelServers[0].port: port 80 is also that of gatewayHttpPort: ${differentPorts}`],
+        ],
+        [
+            "another's",
+            serving(iris, { name: "wine", port: 5101 }, { name: "rye", port: 5100 }),
+            [`modelServers[2].port: port 5100 is also that of modelServers[0].port: ${differentPorts}`],
+        ],
+        [
+            "another's and MLflow's",
+            serving({ ...iris, port: 5000 }, { name: "wine", port: 5000 }),
+            [
+                `modelServers[0].port: port 5000 is also that of mlflowPort: ${differentPorts}`,
+                `modelServers[1].port: port 5000 is also that of mlflowPort: ${differentPorts}`,
+            ],
+        ],
+        ["S3's, where that is somebody else's", { ...externalStore, ...serving({ ...iris, port: 9000 }) }, []],
+        ["PostgreSQL's, which is not published", serving({ ...iris, port: 5432 }), []],
+        [
+            "that of a key with a problem",
+            { minioPort: "x", ...serving({ ...iris, port: 9000 }) },
+            ['minioPort: "x" is not a whole number from 1 to 65535'],
+        ],
+    ])("on the same port: %s", (_words, values, problems) => {
+        expect(problemsOf(values)).toEqual(problems);
+    });
+
+    describe("with a monitor", () => {
+        const watched = { ...iris, monitorSchedule: "0 * * * *" };
+        const login = { monitorUsername: "watchman", monitorPassword: "hunter2" };
+        const needed = (key: string, command: string, name = "iris") =>
+            `${key}: is needed with login and monitorSchedule, which "${name}" has: pulumi config set ${command}, after npm run ` +
+            "user -- add";
+        const username = needed("monitorUsername", "monitorUsername");
+        const password = needed("monitorPassword", "--secret monitorPassword");
+
+        it.each<[string, Record<string, string>, string[]]>([
+            ["a login", { ...serving(watched), ...login }, []],
+            ["no account", serving(watched), [username, password]],
+            ["no password", { ...serving(watched), monitorUsername: "watchman" }, [password]],
+            ["no user", { ...serving(watched), monitorPassword: "hunter2" }, [username]],
+            ["no account, where nobody logs in", { ...serving(watched), mlflowAuth: "false" }, []],
+            ["no account, where none runs by itself", serving(iris), []],
+            [
+                "no account, where the second runs by itself",
+                serving(iris, { name: "wine", port: 5101, monitorSchedule: "0 0 * * *" }),
+                [
+                    needed("monitorUsername", "monitorUsername", "wine"),
+                    needed("monitorPassword", "--secret monitorPassword", "wine"),
+                ],
+            ],
+            [
+                "no account, where two run by themselves: told once",
+                serving(watched, { name: "wine", port: 5101, monitorSchedule: "0 0 * * *" }),
+                [username, password],
+            ],
+            ["an account that nobody uses", { ...serving(iris), ...login }, []],
+            // It is set, so it is not missing.
+            [
+                "a user with a problem of its own",
+                { ...serving(watched), ...login, monitorUsername: "a:b" },
+                ['monitorUsername: "a:b" is not of 1 to 255 ASCII characters without a colon: set another name'],
+            ],
+            [
+                "a password with a problem of its own",
+                { ...serving(watched), ...login, monitorPassword: "hunter2 " },
+                ["monitorPassword: begins or ends with a blank: remove it"],
+            ],
+            [
+                "no account, where it is not known whether there is login",
+                { ...serving(watched), mlflowAuth: "maybe" },
+                ['mlflowAuth: "maybe" is neither true nor false'],
+            ],
+        ])("are judged with %s", (_words, values, problems) => {
+            expect(problemsOf({ monitorProject, ...values })).toEqual(problems);
+        });
+
+        it("run a project that is there", () => {
+            const missing = join(directory, "nowhere");
+            const noProject = (path: string) => [
+                `monitorProject: there is no ${join(path, "python", "MLproject")}: set the directory of an MLflow Project that has one`,
+            ];
+            expect(problemsOf({ ...serving(watched), ...login, monitorProject })).toEqual([]);
+            expect(problemsOf({ ...serving(watched), ...login, monitorProject: missing })).toEqual(noProject(missing));
+            expect(problemsOf({ ...serving(watched), monitorProject: missing, mlflowAuth: "false" })).toEqual(
+                noProject(missing),
+            );
+            // The project itself is not where its MLproject is.
+            const python = join(monitorProject, "python");
+            expect(problemsOf({ ...serving(watched), ...login, monitorProject: python })).toEqual(noProject(python));
+            expect(problemsOf({ ...serving(iris), monitorProject: missing })).toEqual([]);
+        });
+
+        it("run one whose path is relative to the working directory", () => {
+            const path = relative(process.cwd(), monitorProject);
+            expect(problemsOf({ ...serving(watched), ...login, monitorProject: path })).toEqual([]);
+        });
     });
 });
 
@@ -1731,10 +1953,11 @@ describe("a key that does not exist", () => {
 
 describe("a secret in plain text", () => {
     it.each(secretNames)("%s is refused", (name) => {
-        const values = {
-            ...withCertificate,
-            [name]: name === "tlsPrivateKey" ? given.privateKey : "long enough for all",
+        const others: Record<string, string> = {
+            tlsPrivateKey: given.privateKey,
+            packageIndexUrl: "https://pypi.example.com/simple",
         };
+        const values = { ...withCertificate, [name]: others[name] ?? "long enough for each and every one" };
         const secrets = new Set(["tlsPrivateKey"].filter((other) => other !== name));
         expect(parseConfiguration({ values, secrets }).problems).toEqual([
             `${name}: is a secret but stands in plain text in the stack's file: pulumi config set --secret ${name}`,
@@ -1793,6 +2016,8 @@ describe("all problems together", () => {
         minioPort: "9001",
         bindAddress: "0.0.0.0",
         gatewayHttpPort: "80",
+        modelServers: '[{"name":"iris","port":5100,"monitorSchedule":"0 * * * *"}]',
+        monitorProject,
     };
 
     it("are reported at once: unknown keys, then the keys in their order, then combinations", () => {
@@ -1803,13 +2028,15 @@ describe("all problems together", () => {
             "pgPassword",
             "mlflowBucketName",
             "mlflowCpus",
-            // Database, store, who is let in, network, memory, ports.
+            // Database, store, who is let in, network, memory, monitors, ports.
             "pgOwnerPassword",
             "minioVolumePath",
             "bindAddress",
             "gatewayHttpPort",
             "egress",
             "mlflowMemory",
+            "monitorUsername",
+            "monitorPassword",
             "minioConsoleAddress",
         ]);
     });
@@ -2012,7 +2239,9 @@ describe("for any text", () => {
             fc.property(fc.constantFrom(...names), anyText, (name, text) => {
                 const key: Key<unknown> = keys[name];
                 try {
-                    expect(["string", "number", "boolean"]).toContain(typeof key.parse(text));
+                    expect(name === "modelServers" ? ["object"] : ["string", "number", "boolean"]).toContain(
+                        typeof key.parse(text),
+                    );
                 } catch (error) {
                     if ((error as Error).name === "AssertionError") {
                         throw error;
@@ -2029,7 +2258,7 @@ describe("for any text", () => {
         fc.assert(
             fc.property(fc.dictionary(fc.constantFrom(...names, "other"), anyText, { maxKeys: 6 }), (values) => {
                 for (const problem of problemsOf(values)) {
-                    expect(problem).toMatch(/^\w+: ./);
+                    expect(problem).toMatch(/^\w+(\[\d+\](\.\w+)?)?: ./);
                 }
             }),
         );
@@ -2337,6 +2566,26 @@ describe("published ports", () => {
         const { value } = parse({ ...externalStore, minioHost: "localhost" });
         expect(value.minioHost).toBeUndefined();
         expect(publishedPorts(value, true)).toEqual({ mlflowPort: 5000 });
+    });
+
+    it("have those of model servers among them, by their places", () => {
+        const modelServers = '[{"name":"iris","port":5100},{"name":"wine","port":"80"}]';
+        const ofModels = { "modelServers[0].port": 5100, "modelServers[1].port": 80 };
+        expect(publishedPorts(parse({ modelServers }).value)).toEqual({
+            ...ofModels,
+            mlflowPort: 5000,
+            minioPort: 9000,
+            minioConsoleAddress: 9001,
+        });
+        expect(publishedPorts(parse({ ...externalStore, modelServers }).value)).toEqual({
+            ...ofModels,
+            mlflowPort: 5000,
+        });
+        expect(publishedPorts(parse({ modelServers: '[{"name":"iris","port":0}]' }).value)).toEqual({
+            mlflowPort: 5000,
+            minioPort: 9000,
+            minioConsoleAddress: 9001,
+        });
     });
 
     it("leave out a key that has a problem", () => {

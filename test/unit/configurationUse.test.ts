@@ -1,7 +1,8 @@
 /** No key without an effect: each one, set to something else than its default, changes what is registered. */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Configuration, keys } from "../../config.ts";
+import type { ServedModel } from "../../servedModels.ts";
 import { authorities, givenCertificate } from "./support/certificates.ts";
 import { inDirectoryOfItsOwn, platform } from "./support/platform.ts";
 import { type Recording, revealed, withoutHash } from "./support/recording.ts";
@@ -15,6 +16,10 @@ beforeAll(() => {
     writeFileSync("given.pem", given.certificate);
     writeFileSync("chain.pem", given.certificate + authorities.one);
     writeFileSync("renewed.pem", renewed.certificate);
+    for (const project of ["lifecycle", "drift"]) {
+        mkdirSync(`${project}/python`, { recursive: true });
+        writeFileSync(`${project}/python/MLproject`, `name: ${project}\n`);
+    }
 });
 
 type Values = Readonly<Record<string, string>>;
@@ -34,6 +39,33 @@ const withCertificate: Values = {
 };
 const withAcme: Values = { ...withGateway, tlsEmail: "it@example.com", mlflowPort: "443" };
 const withDirectory: Values = { ...withAcme, tlsAcmeDirectory: "https://ca.example.com/acme" };
+
+/** And a served model, or one with a monitor. */
+const servingWith = (fields: object): Values => ({
+    modelServers: JSON.stringify([{ name: "iris", port: 5100, ...fields }]),
+});
+const withModel = servingWith({});
+const monitorSettings: Values = {
+    monitorUsername: "watchman",
+    monitorPassword: "hunter2",
+    monitorProject: "lifecycle",
+};
+const monitored = { monitorSchedule: "0 * * * *" };
+const withMonitor: Values = { ...servingWith(monitored), ...monitorSettings };
+/** What a served model is made of, beside what knows of it. */
+const modelServerHere = [
+    "docker:Container model-iris",
+    "docker:Container model-iris-secrets-seed",
+    "docker:Network model-iris",
+    "docker:Volume model-iris-records",
+    "docker:Volume model-iris-secrets",
+    "docker:Volume model-iris-state",
+    "mlflow-platform:ModelServer model-iris",
+    "mlflow-platform:Network model-iris",
+    "mlflow-platform:SecretFiles model-iris-secrets",
+    "mlflow-platform:Volume model-iris-records",
+    "mlflow-platform:Volume model-iris-state",
+];
 
 /** Key → a value that is not its default, and the resources that it must reach (and no other). */
 const table: Record<
@@ -285,9 +317,55 @@ const table: Record<
     },
     egress: "refused in this version",
     minioVolumeName: { value: "old_data", reaches: ["docker:Container minio", "docker:Volume minio_data"] },
+    modelServers: {
+        value: withModel.modelServers ?? "",
+        reaches: [
+            "docker:Container mlflow",
+            "docker:Container mlflow-migrate",
+            "docker:Container mlflow-migrate-secrets-seed",
+            "docker:Volume mlflow-migrate-secrets",
+            ...modelServerHere,
+        ].sort(),
+    },
+    modelServerKey: {
+        value: "another key, of more than 32 characters",
+        beside: withModel,
+        reaches: ["docker:Container mlflow-migrate-secrets-seed", "docker:Container model-iris-secrets-seed"],
+    },
+    packageIndexUrl: {
+        value: "https://pypi.example.com/simple",
+        beside: withModel,
+        // Without any setting there is no file.
+        reaches: ["docker:Container model-iris-secrets-seed", "docker:Volume model-iris-secrets"],
+    },
+    packageCaFile: {
+        value: "authority.pem",
+        beside: withModel,
+        reaches: ["docker:Container model-iris-secrets-seed", "docker:Volume model-iris-secrets"],
+    },
+    monitorUsername: {
+        value: "guard",
+        beside: withMonitor,
+        reaches: ["docker:Container model-iris-monitor-secrets-seed"],
+    },
+    monitorPassword: {
+        value: "hunter5",
+        beside: withMonitor,
+        reaches: ["docker:Container model-iris-monitor-secrets-seed"],
+    },
+    monitorProject: {
+        value: "drift",
+        beside: withMonitor,
+        reaches: ["docker:Container model-iris-monitor-project-seed"],
+    },
     mlflowImage: {
         value: "registry.example.com/mlflow:1",
         reaches: ["docker:Container mlflow", "docker:Container mlflow-migrate", "docker:RemoteImage mlflow"],
+    },
+    modelImage: {
+        value: "registry.example.com/model:1",
+        beside: withMonitor,
+        reaches: ["docker:Container model-iris", "docker:Container model-iris-monitor", "docker:RemoteImage model"],
     },
     minioImage: {
         value: "registry.example.com/minio:1",
@@ -312,6 +390,7 @@ const table: Record<
             "docker:Container postgres",
             "docker:RemoteImage minio",
             "docker:RemoteImage mlflow",
+            "docker:RemoteImage model",
             "docker:RemoteImage postgres",
         ],
     },
@@ -433,10 +512,88 @@ describe("each key", () => {
                 "docker:RemoteImage gateway",
                 "docker:RemoteImage minio",
                 "docker:RemoteImage mlflow",
+                "docker:RemoteImage model",
                 "docker:RemoteImage postgres",
             ],
             withGateway,
         ],
+        [
+            "baseImage",
+            "debian:13",
+            [
+                "docker:Container minio",
+                "docker:Container minio-provision",
+                "docker:Container mlflow",
+                "docker:Container mlflow-migrate",
+                "docker:Container model-iris",
+                "docker:Container model-iris-monitor",
+                "docker:Container postgres",
+                "docker:RemoteImage minio",
+                "docker:RemoteImage mlflow",
+                "docker:RemoteImage model",
+                "docker:RemoteImage postgres",
+            ],
+            withMonitor,
+        ],
+        // What is served is for MLflow's network, and for the gateway's where there is one.
+        ["modelImage", "registry.example.com/model:1", ["docker:RemoteImage model"], {}],
+        ["bindAddress", "127.0.0.2", ["docker:Container minio", "docker:Container mlflow"], withModel],
+        [
+            "publicHost",
+            "mlflow.example.com",
+            [
+                "docker:Container gateway",
+                "docker:Container gateway-secrets-seed",
+                "docker:Container minio",
+                "docker:Container mlflow",
+                "docker:Container model-iris",
+                "docker:RemoteImage gateway",
+                "docker:Volume gateway-secrets",
+                "mlflow-platform:Gateway gateway",
+                "mlflow-platform:Image gateway",
+                "mlflow-platform:SecretFiles gateway-secrets",
+            ],
+            withModel,
+        ],
+        [
+            "modelServers",
+            withModel.modelServers ?? "",
+            [
+                "docker:Container gateway",
+                "docker:Container gateway-secrets-seed",
+                "docker:Container mlflow",
+                "docker:Container mlflow-migrate",
+                "docker:Container mlflow-migrate-secrets-seed",
+                "docker:Volume gateway-secrets",
+                "docker:Volume mlflow-migrate-secrets",
+                ...modelServerHere,
+            ].sort(),
+            withGateway,
+        ],
+        [
+            "modelServers",
+            withModel.modelServers ?? "",
+            ["docker:Container mlflow", ...modelServerHere].sort(),
+            { mlflowAuth: "false" },
+        ],
+        [
+            "modelServerKey",
+            "another key, of more than 32 characters",
+            [
+                "docker:Container gateway-secrets-seed",
+                "docker:Container mlflow-migrate-secrets-seed",
+                "docker:Container model-iris-secrets-seed",
+            ],
+            { ...withModel, ...withGateway },
+        ],
+        // Nothing is derived, nobody is let in, and nothing is installed.
+        ["modelServerKey", "another key, of more than 32 characters", [], {}],
+        ["modelServerKey", "another key, of more than 32 characters", [], { ...withModel, mlflowAuth: "false" }],
+        ["packageIndexUrl", "https://pypi.example.com/simple", [], {}],
+        ["packageCaFile", "authority.pem", [], {}],
+        ["monitorUsername", "guard", [], { ...withModel, ...monitorSettings }],
+        ["monitorPassword", "hunter5", [], { ...withMonitor, mlflowAuth: "false" }],
+        ["monitorProject", "drift", [], withModel],
         // What is signed for clients is signed for where they reach the store.
         ["minioPort", "9010", ["docker:Container minio", "docker:Container mlflow"], { artifactTransfer: "presigned" }],
         // Another name is another certificate.
@@ -557,6 +714,82 @@ describe("each key", () => {
             "pgCpus",
         ]);
     }, 120_000);
+
+    /** Field of a served model → another value, and what it reaches of a model with a monitor, then behind a gateway. */
+    const ofModel = ["docker:Container model-iris"];
+    const ofMonitor = ["docker:Container model-iris-monitor"];
+    const ofGateway = ["docker:Container gateway", "docker:Container gateway-secrets-seed"];
+    const fields: Record<
+        keyof ServedModel,
+        { value: string | number; reaches: string[]; behind?: string[] } | "another model"
+    > = {
+        name: "another model",
+        model: { value: "flowers", reaches: ["docker:Container mlflow-migrate", ...ofModel, ...ofMonitor] },
+        alias: { value: "champion", reaches: [...ofModel, ...ofMonitor] },
+        port: { value: 5101, reaches: ofModel, behind: ofGateway },
+        memory: { value: 1024, reaches: ofModel },
+        cpus: { value: 0.5, reaches: ofModel },
+        aliasPollSeconds: { value: 60, reaches: ofModel },
+        requestSize: { value: 64, reaches: ofModel },
+        requestSeconds: { value: 90, reaches: ofModel },
+        requestConcurrency: { value: 2, reaches: ofModel },
+        recordSampleRate: { value: 0.5, reaches: ofModel },
+        recordSize: { value: 64, reaches: ofModel },
+        recordDays: { value: 7, reaches: ofModel },
+        waitSeconds: { value: 60, reaches: ofModel },
+        // Without a gateway there is no token.
+        tokenVersion: { value: 2, reaches: [], behind: ["docker:Container gateway-secrets-seed"] },
+        monitorSchedule: { value: "30 * * * *", reaches: ofMonitor },
+        minimumSamples: { value: 500, reaches: ofMonitor },
+        promote: { value: "auto", reaches: ofMonitor },
+    };
+
+    it.each(
+        Object.entries(fields).flatMap(([name, entry]) =>
+            typeof entry === "string"
+                ? []
+                : [[name, entry.value, entry.reaches, entry.behind ?? entry.reaches] as const],
+        ),
+    )(
+        "the field %s of a served model = %s reaches %j and nothing else, behind a gateway %j",
+        async (name, value, reaches, behind) => {
+            for (const [more, expected] of [
+                [{}, reaches],
+                [withGateway, behind],
+            ] as const) {
+                const after = { ...withMonitor, ...more, ...servingWith({ ...monitored, [name]: value }) };
+                expect(await changed({ ...withMonitor, ...more }, after)).toEqual(expected);
+            }
+        },
+    );
+
+    it("the field name is another model: nothing of the one before is left", async () => {
+        const reached = await changed(withModel, servingWith({ name: "wine" }));
+        expect(reached).toEqual(
+            [
+                "docker:Container mlflow",
+                "docker:Container mlflow-migrate",
+                "docker:Container mlflow-migrate-secrets-seed",
+                ...modelServerHere,
+                ...modelServerHere.map((key) => key.replace("iris", "wine")),
+            ].sort(),
+        );
+    });
+
+    it("a second model reaches nothing of the first", async () => {
+        const both = JSON.stringify([
+            { name: "iris", port: 5100 },
+            { name: "wine", port: 5101 },
+        ]);
+        expect(await changed(withModel, { modelServers: both })).toEqual(
+            [
+                "docker:Container mlflow",
+                "docker:Container mlflow-migrate",
+                "docker:Container mlflow-migrate-secrets-seed",
+                ...modelServerHere.map((key) => key.replace("iris", "wine")),
+            ].sort(),
+        );
+    });
 
     it.each([
         ["mlflowWaitSeconds", "mlflow"],

@@ -6,7 +6,7 @@ import { Gateway, type GatewayArgs } from "../../components/gateway.ts";
 import { gatewayConfiguration } from "../../components/gatewayConfiguration.ts";
 import { authorities } from "./support/certificates.ts";
 import { containerOptions, filesOf, labelInputs, labels, secretsMount, service, tree } from "./support/containers.ts";
-import { record, secret, valueOf, withFailures } from "./support/recording.ts";
+import { record, revealed, secret, valueOf, withFailures } from "./support/recording.ts";
 
 const sites = [
     { name: "tracking", port: 443, upstream: "http://mlflow:5000" },
@@ -20,6 +20,7 @@ const args: GatewayArgs = {
     publicHost: "ml.example.com",
     otherHosts: ["localhost", "127.0.0.2"],
     sites,
+    modelServers: [],
     behind: [],
     httpPort: undefined,
     certificate: {
@@ -181,6 +182,64 @@ describe("a gateway", () => {
                 ),
             );
         }
+    });
+
+    describe("with model servers", () => {
+        const modelServers: GatewayArgs["modelServers"] = [
+            {
+                networkId: "iris' network",
+                site: { name: "model-iris", port: 5100, upstream: "http://model-iris:8080" },
+                token: pulumi.secret("iris' token"),
+            },
+            {
+                networkId: pulumi.output("wine's network"),
+                site: { name: "model-wine", port: 5101, upstream: "http://model-wine:8080" },
+                // Not marked: it must end up secret.
+                token: "wine's token",
+            },
+        ];
+
+        it("joins the network of each, with no name there, and publishes its port", async () => {
+            const [alone, { get }] = [await make(), await make({ modelServers, httpPort: 80 })];
+            expect(get("docker:Container gateway").inputs).toStrictEqual({
+                ...alone.get("docker:Container gateway").inputs,
+                networksAdvanced: [
+                    { name: "network id", aliases: ["gateway", "ml.example.com"] },
+                    { name: "iris' network", aliases: [] },
+                    { name: "wine's network", aliases: [] },
+                ],
+                ports: [80, 443, 5100, 5101, 9010].map((port) => ({ internal: port, external: port, ip: "127.0.0.2" })),
+            });
+        });
+
+        it("has their sites beside the others, and each token as a file and nowhere else", async () => {
+            const { configuration, others } = await files({ modelServers });
+            expect(configuration).toEqual(configured({ sites: [...sites, ...modelServers.map(({ site }) => site)] }));
+            expect(others).toStrictEqual({
+                ca_certificate: secret("authority's"),
+                ca_private_key: secret("authority's key"),
+                "model-iris-token": secret("iris' token"),
+                "model-wine-token": secret("wine's token"),
+            });
+            const { registrations } = await make({ modelServers });
+            for (const { key, inputs } of registrations) {
+                const elsewhere = Object.entries(inputs).filter(([name]) => name !== "uploads");
+                const text = JSON.stringify(revealed(elsewhere));
+                expect([key, /(iris'|wine's) token/.test(text)]).toEqual([key, false]);
+            }
+            expect(JSON.stringify(configuration)).not.toMatch(/(iris'|wine's) token/);
+        });
+
+        it("is another volume of files with them", async () => {
+            const { get } = await make({ modelServers });
+            expect(get("docker:Volume gateway-secrets").inputs.labels).toEqual([
+                ...labelInputs,
+                {
+                    label: "mlflow-platform.files",
+                    value: "ca_certificate ca_private_key caddy.json model-iris-token model-wine-token",
+                },
+            ]);
+        });
     });
 
     it("is replaced when the list of its files is another one", async () => {

@@ -6,11 +6,16 @@ import {
     type GatewayConfigurationArgs,
     type Site,
     gatewayConfiguration,
+    tokenFile,
 } from "../../components/gatewayConfiguration.ts";
 
 /** The parts of Caddy's configuration that are looked at. */
 interface Route {
-    match?: { host?: string[]; path?: string[]; not?: { host?: string[]; path?: string[] }[] }[];
+    match?: {
+        host?: string[];
+        path?: string[];
+        not?: { host?: string[]; path?: string[]; header?: Record<string, string[]> }[];
+    }[];
     handle: Record<string, unknown>[];
     terminal?: boolean;
 }
@@ -21,6 +26,7 @@ interface Server {
     tls_connection_policies?: Record<string, unknown>[];
     automatic_https: unknown;
     routes: Route[];
+    errors?: { routes: Route[] };
 }
 interface Configuration {
     admin: unknown;
@@ -34,6 +40,7 @@ interface Configuration {
 const tracking: Site = { name: "tracking", port: 5000, upstream: "http://mlflow:5000" };
 const s3: Site = { name: "s3", port: 9000, upstream: "https://minio:9000" };
 const console: Site = { name: "console", port: 9001, upstream: "http://minio:9001" };
+const iris: Site = { name: "model-iris", port: 5100, upstream: "http://model-iris:8080" };
 const args: GatewayConfigurationArgs = {
     publicHost: "ml.example.com",
     otherHosts: ["localhost", "127.0.0.1"],
@@ -247,6 +254,111 @@ describe("a site", () => {
     });
 });
 
+describe("a model server's site", () => {
+    const withModels: Partial<GatewayConfigurationArgs> = {
+        sites: [
+            tracking,
+            s3,
+            console,
+            iris,
+            { name: "model-wine-2", port: 5101, upstream: "http://model-wine-2:8080" },
+        ],
+    };
+    const tokenRoute = (name: string) =>
+        server(name, withModels).routes.filter(({ handle }) => handle.some((one) => one.status_code === 401));
+
+    it("answers those alone who have its token, which is in a file and not in here", () => {
+        for (const name of ["model-iris", "model-wine-2"]) {
+            const token = `{file.${files}/${name}-token}`;
+            expect(tokenRoute(name)).toEqual([
+                {
+                    match: [{ not: [{ header: { Authorization: [`Bearer ${token}`, `bearer ${token}`] } }] }],
+                    handle: [
+                        {
+                            handler: "headers",
+                            response: { set: { "WWW-Authenticate": [`Bearer realm="${name}"`] } },
+                        },
+                        {
+                            handler: "static_response",
+                            status_code: 401,
+                            headers: { "Content-Type": ["text/plain; charset=utf-8"] },
+                            body: "This model wants its bearer token: Authorization: Bearer <token>.\n",
+                        },
+                    ],
+                    terminal: true,
+                },
+            ]);
+        }
+    });
+
+    it("asks for it after it has refused foreign names, and before anything is passed on, on every path", () => {
+        const { routes } = server("model-iris", withModels);
+        const at = (holds: (handler: Record<string, unknown>) => boolean) =>
+            routes.findIndex(({ handle }) => handle.some(holds));
+        const [foreign, refuses, passes] = [
+            at((one) => one.status_code === 403),
+            at((one) => one.status_code === 401),
+            at((one) => one.handler === "reverse_proxy"),
+        ];
+        expect([foreign, refuses, passes]).toEqual([routes.length - 3, routes.length - 2, routes.length - 1]);
+        expect(routes[passes]?.match).toBeUndefined();
+    });
+
+    it("has its file named after it", () => {
+        expect(tokenFile("model-iris")).toBe("model-iris-token");
+    });
+
+    it.each(["tracking", "s3", "console"])("is the only kind with a token: %s has none", (name) => {
+        expect(tokenRoute(name)).toEqual([]);
+        expect(server(name, withModels)).toEqual(server(name));
+    });
+
+    it("gives the model no token, and an MLflow, store or console its own login", () => {
+        const deleted = (name: string) =>
+            (handler(server(name, withModels), "reverse_proxy")?.headers as { request: { delete: string[] } }).request
+                .delete;
+        expect(deleted("model-iris")).toEqual([...deleted("tracking"), "Authorization"]);
+        for (const name of ["tracking", "s3", "console"]) {
+            expect(deleted(name)).not.toContain("Authorization");
+        }
+    });
+
+    it("is otherwise as the console's: by TLS on its own port, to its own upstream", () => {
+        const [model, other] = [server("model-iris", withModels), server("console", withModels)];
+        expect(model.listen).toEqual([":5100"]);
+        expect(handler(model, "reverse_proxy")).toMatchObject({ upstreams: [{ dial: "model-iris:8080" }] });
+        expect(Object.keys(model)).toEqual(Object.keys(other));
+        expect(model.tls_connection_policies).toEqual(other.tls_connection_policies);
+        expect(
+            model.routes.filter(({ handle }) => ["headers"].includes(String(handle[0]?.handler))).slice(0, 3),
+        ).toEqual(other.routes.filter(({ handle }) => ["headers"].includes(String(handle[0]?.handler))));
+        expect(configuration(withModels).apps.http.servers).toHaveProperty("model-wine-2");
+    });
+});
+
+describe("what does not answer", () => {
+    it.each<[Site["name"], string]>([
+        ["tracking", "MLflow's tracking server"],
+        ["s3", "The artifact store"],
+        ["console", "The artifact store's console"],
+        ["model-iris", "The model server iris"],
+        ["model-my-model-2", "The model server my-model-2"],
+    ])("is named to the reader of an error: %s", (name, title) => {
+        const some = server(name, { sites: [{ name, port: 5000, upstream: "http://upstream:1" }] });
+        expect(some.errors?.routes.at(-1)).toEqual({
+            match: [{ expression: "{http.error.status_code} in [502, 503, 504]" }],
+            handle: [
+                {
+                    handler: "static_response",
+                    status_code: "{http.error.status_code}",
+                    headers: { "Content-Type": ["text/plain; charset=utf-8"] },
+                    body: `${title} does not answer.\n`,
+                },
+            ],
+        });
+    });
+});
+
 describe("plain HTTP", () => {
     it.each<[string, Partial<GatewayConfigurationArgs>, string]>([
         ["with its port", {}, "https://ml.example.com:5000{http.request.uri}"],
@@ -287,8 +399,8 @@ describe("every configuration", () => {
         publicHost: host,
         otherHosts: fc.array(host, { maxLength: 4 }),
         sites: fc
-            .uniqueArray(port, { minLength: 3, maxLength: 3 })
-            .map((ports) => [tracking, s3, console].map((site, i) => ({ ...site, port: ports[i] ?? 0 }))),
+            .uniqueArray(port, { minLength: 4, maxLength: 4 })
+            .map((ports) => [tracking, s3, console, iris].map((site, i) => ({ ...site, port: ports[i] ?? 0 }))),
         httpPort: fc.option(fc.constant(1), { nil: undefined }),
         policy,
         upstreamAuthorities: fc.boolean(),

@@ -214,6 +214,26 @@ describe("what a description may add", () => {
             { network: { ...process.network, hosts: [{ host: "db", ip: "10.0.0.5" }] } },
             { hosts: [{ host: "db", ip: "10.0.0.5" }] },
         ],
+        [
+            "further networks",
+            {
+                network: {
+                    ...process.network,
+                    others: [
+                        { id: pulumi.output("second id"), aliases: ["thing"] },
+                        { id: "third id", aliases: [] },
+                    ],
+                },
+            },
+            {
+                networksAdvanced: [
+                    { name: "network id", aliases: ["thing", "other"] },
+                    { name: "second id", aliases: ["thing"] },
+                    { name: "third id", aliases: [] },
+                ],
+            },
+        ],
+        ["no further networks, which is as if nothing were said", { network: { ...process.network, others: [] } }, {}],
         ["no hosts, which is as if nothing were said", { network: { ...process.network, hosts: [] } }, {}],
     ])("%s", async (_name, more, expected) => {
         expect(await argsOf(hardenedJob({ ...process, ...more }))).toStrictEqual({

@@ -248,6 +248,45 @@ describe("published ports", () => {
         ]);
     });
 
+    describe("of model servers", () => {
+        const serving = (...numbers: number[]) => ({
+            modelServers: JSON.stringify(numbers.map((port, index) => ({ name: `model${index}`, port }))),
+        });
+        const inUseByModel = (index: number, port: number, by: string, address = "127.0.0.1") => {
+            const key = `modelServers[${index}].port`;
+            return `${key}: port ${port} on ${address} is in use by ${by}: end it, or pulumi config set --path '${key}' <port>`;
+        };
+        const other = { bindAddress: "127.0.0.2", allowInsecureExposure: "true" };
+
+        it("are among them, and are told by their places", async () => {
+            const [{ taken, a, b, c }, { port }] = [await ports(), await listen()];
+            running();
+            expect(await hostProblems(configuration(a, b, c, serving(taken, port)), asker)).toEqual([
+                inUseByModel(0, taken, "another program"),
+                inUseByModel(1, port, "another program"),
+            ]);
+        });
+
+        it("are looked at on loopback, wherever the others are published", async () => {
+            const [{ taken, a, b, c }, { a: d }] = [await ports(), await ports()];
+            running({ name: "theirs", port: a, address: "127.0.0.2" });
+            // The program has its port on 127.0.0.1, and the container on 127.0.0.2.
+            expect(await hostProblems(configuration(b, c, d, { ...other, ...serving(a) }), asker)).toEqual([]);
+            expect(await hostProblems(configuration(b, c, d, { ...other, ...serving(taken) }), asker)).toEqual([
+                inUseByModel(0, taken, "another program"),
+            ]);
+        });
+
+        it("are looked at where the gateway publishes them, with one", async () => {
+            const [{ taken, a, b, c }, { a: d }] = [await ports(), await ports()];
+            running({ name: "theirs", port: a, address: "127.0.0.2" });
+            const gateway = { ...other, publicHost: "ml.example.com" };
+            expect(await hostProblems(configuration(b, c, d, { ...gateway, ...serving(taken, a) }), asker)).toEqual([
+                inUseByModel(1, a, "container theirs", "127.0.0.2"),
+            ]);
+        });
+    });
+
     it("are refused all at once", async () => {
         const { taken, a, b } = await ports();
         running({ name: "somebody-elses", port: a }, { name: "mlflow-platform-prod-minio", port: b, stack: "prod" });

@@ -211,6 +211,35 @@ describe("an image", () => {
         expect(get("docker:RemoteImage thing").inputs.name).toBe(buildTag("thing", withTarget).tag);
     });
 
+    it("has a second tag that stays, where one is named: it is no other image for that", async () => {
+        const withStableTag: Build = { ...build, stableTag: "mlflow-platform/thing:1" };
+        const { get, result } = await make({ build: withStableTag });
+        expect(get("docker:RemoteImage thing").inputs).toStrictEqual({
+            name: buildTag("thing", build).tag,
+            build: { context: "images/seed", tags: ["mlflow-platform/thing:1"], secrets: buildSecrets },
+            triggers: { hash: buildTag("thing", build).hash },
+            keepLocally: true,
+        });
+        expect(await valueOf(result.reference)).toBe(buildTag("thing", build).tag);
+        const other = await make({ build: withStableTag, reference: "registry.example.com/thing:1" });
+        expect(other.get("docker:RemoteImage thing").inputs).not.toHaveProperty("build");
+    });
+
+    it("has one in this project where a file names it: what the projects of models run in", () => {
+        const stable = Object.entries<Build>(builds).filter(([, { stableTag }]) => stableTag !== undefined);
+        expect(stable).toEqual([
+            [
+                "model",
+                {
+                    context: "images/mlflow",
+                    target: "model",
+                    version: builds.mlflow.version,
+                    stableTag: `mlflow-platform/model:${builds.mlflow.version}`,
+                },
+            ],
+        ]);
+    });
+
     it("is built on another base, where one is named", async () => {
         const { get } = await make({ build, baseImage: "debian:13" });
         expect(get("docker:RemoteImage thing").inputs.build).toStrictEqual({

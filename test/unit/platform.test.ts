@@ -1,9 +1,10 @@
 /** index.ts as a whole: everything it registers, what is protected, what is secret, and what a failed job leaves. */
 import { X509Certificate } from "node:crypto";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
+import { accountPurpose, derivedText, tokenPurpose } from "../../components/derivedSecret.ts";
 import { buildTag, builds } from "../../components/image.ts";
 import { JobError } from "../../components/job.ts";
 import { keys, parseConfiguration } from "../../config.ts";
@@ -27,6 +28,8 @@ const given = await givenCertificate(["mlflow.example.com"]);
 beforeAll(() => {
     writeFileSync("given.pem", given.certificate);
     writeFileSync("authority.pem", authorities.one);
+    mkdirSync("lifecycle/python", { recursive: true });
+    writeFileSync("lifecycle/python/MLproject", "name: lifecycle\n");
 });
 
 /** What there is whatever runs here: resource < parent. */
@@ -37,6 +40,7 @@ const always = [
     "docker:Container mlflow-secrets-seed < mlflow-platform:SecretFiles mlflow-secrets",
     "docker:Network backend < mlflow-platform:Network backend",
     "docker:RemoteImage mlflow < mlflow-platform:Image mlflow",
+    "docker:RemoteImage model < mlflow-platform:Image model",
     "docker:RemoteImage seed < mlflow-platform:Image seed",
     "docker:Volume mlflow-migrate-secrets < mlflow-platform:SecretFiles mlflow-migrate-secrets",
     "docker:Volume mlflow-secrets < mlflow-platform:SecretFiles mlflow-secrets",
@@ -53,10 +57,12 @@ const always = [
     "mlflow-platform:GeneratedSecret minio-secret-access-key < stack",
     "mlflow-platform:GeneratedSecret mlflow-flask-secret-key < stack",
     "mlflow-platform:GeneratedSecret mlflow-kek-passphrase < stack",
+    "mlflow-platform:GeneratedSecret model-server-key < stack",
     "mlflow-platform:GeneratedSecret pg-auth-password < stack",
     "mlflow-platform:GeneratedSecret pg-owner-password < stack",
     "mlflow-platform:GeneratedSecret pg-password < stack",
     "mlflow-platform:Image mlflow < stack",
+    "mlflow-platform:Image model < stack",
     "mlflow-platform:Image seed < stack",
     "mlflow-platform:Job mlflow-migrate < mlflow-platform:Mlflow mlflow",
     "mlflow-platform:Mlflow mlflow < stack",
@@ -72,6 +78,7 @@ const always = [
     "random:RandomPassword minio-secret-access-key < mlflow-platform:GeneratedSecret minio-secret-access-key",
     "random:RandomPassword mlflow-flask-secret-key < mlflow-platform:GeneratedSecret mlflow-flask-secret-key",
     "random:RandomPassword mlflow-kek-passphrase < mlflow-platform:GeneratedSecret mlflow-kek-passphrase",
+    "random:RandomPassword model-server-key < mlflow-platform:GeneratedSecret model-server-key",
     "random:RandomPassword pg-auth-password < mlflow-platform:GeneratedSecret pg-auth-password",
     "random:RandomPassword pg-owner-password < mlflow-platform:GeneratedSecret pg-owner-password",
     "random:RandomPassword pg-password < mlflow-platform:GeneratedSecret pg-password",
@@ -128,6 +135,34 @@ const storeCertificate = [
     "mlflow-platform:ServerCertificate minio-certificate < stack",
     "random:RandomId minio-certificate < mlflow-platform:ServerCertificate minio-certificate",
 ];
+/** What a served model is made of, and what its monitor. */
+const modelServerHere = (name: string) => [
+    `docker:Container ${name} < mlflow-platform:ModelServer ${name}`,
+    `docker:Container ${name}-secrets-seed < mlflow-platform:SecretFiles ${name}-secrets`,
+    `docker:Network ${name} < mlflow-platform:Network ${name}`,
+    `docker:Volume ${name}-records < mlflow-platform:Volume ${name}-records`,
+    `docker:Volume ${name}-secrets < mlflow-platform:SecretFiles ${name}-secrets`,
+    `docker:Volume ${name}-state < mlflow-platform:Volume ${name}-state`,
+    `mlflow-platform:ModelServer ${name} < stack`,
+    `mlflow-platform:Network ${name} < stack`,
+    `mlflow-platform:SecretFiles ${name}-secrets < mlflow-platform:ModelServer ${name}`,
+    `mlflow-platform:Volume ${name}-records < stack`,
+    `mlflow-platform:Volume ${name}-state < stack`,
+];
+const monitorHere = (name: string) => [
+    `docker:Container ${name} < mlflow-platform:Monitor ${name}`,
+    `docker:Container ${name}-project-seed < mlflow-platform:Monitor ${name}`,
+    `docker:Container ${name}-secrets-seed < mlflow-platform:SecretFiles ${name}-secrets`,
+    `docker:Volume ${name}-project < mlflow-platform:Monitor ${name}`,
+    `docker:Volume ${name}-secrets < mlflow-platform:SecretFiles ${name}-secrets`,
+    `mlflow-platform:Monitor ${name} < stack`,
+    `mlflow-platform:SecretFiles ${name}-secrets < mlflow-platform:Monitor ${name}`,
+];
+const modelsHere = [
+    ...modelServerHere("model-iris"),
+    ...monitorHere("model-iris-monitor"),
+    ...modelServerHere("model-wine"),
+];
 const everything = [...always, ...databaseHere, ...storeHere].sort();
 
 /** Configurations with a database, a store, or both that somebody else runs. */
@@ -153,6 +188,23 @@ const withCertificate = { ...withGateway, tlsCertificateFile: "given.pem", tlsPr
 const withAcme = { ...withGateway, tlsEmail: "it@example.com", mlflowPort: "443" };
 const withStoreTls = { minioStorageUseHttps: "true" };
 const withoutLogin = { mlflowAuth: "false" };
+/** And with two served models, one of which has a monitor. */
+const withModels = {
+    modelServers: JSON.stringify([
+        { name: "iris", model: "Iris flowers", port: 5100, monitorSchedule: "0 * * * *" },
+        { name: "wine", port: "5101", alias: "champion", memory: 1024, tokenVersion: 2 },
+    ]),
+    monitorUsername: "watchman",
+    monitorPassword: "watchman's word",
+    monitorProject: "lifecycle",
+};
+/** What is derived for them from this key, which is the generated one if nothing is said. */
+const derivedFrom = (key = "generated model-server-key") => ({
+    irisPassword: derivedText(key, accountPurpose({ name: "iris" })),
+    irisToken: derivedText(key, tokenPurpose({ name: "iris", tokenVersion: 1 })),
+    winePassword: derivedText(key, accountPurpose({ name: "wine" })),
+    wineToken: derivedText(key, tokenPurpose({ name: "wine", tokenVersion: 2 })),
+});
 
 const tree = ({ registrations }: Recording<unknown>) =>
     registrations.map(({ key, parent }) => `${withoutHash(key)} < ${parent ?? "stack"}`).sort();
@@ -200,6 +252,7 @@ const alwaysProtected = [
     "random:RandomPassword minio-secret-access-key",
     "random:RandomPassword mlflow-flask-secret-key",
     "random:RandomPassword mlflow-kek-passphrase",
+    "random:RandomPassword model-server-key",
     "random:RandomPassword pg-auth-password",
     "random:RandomPassword pg-owner-password",
     "random:RandomPassword pg-password",
@@ -312,6 +365,7 @@ describe("with the default configuration", () => {
                 pgPassword: generated["pg-password"] ?? "",
                 pgAuthPassword: generated["pg-auth-password"] ?? "",
                 adminPassword: generated["admin-password"] ?? "",
+                modelServerKey: generated["model-server-key"] ?? "",
             },
             secrets: new Set(Object.keys(keys)),
         });
@@ -708,9 +762,362 @@ describe("with a gateway", () => {
         ["TLS to MinIO", withStoreTls, dataHere],
         ["presigned artifacts", { artifactTransfer: "presigned" }, dataHere],
         ["passwords that are set", { adminPassword: "long enough for all", pgAuthPassword: "word" }, dataHere],
+        ["served models", withModels, dataHere],
+        ["served models behind a gateway, without login", { ...withModels, ...withGateway, ...withoutLogin }, dataHere],
         ["all of them, and database and store elsewhere", { ...externalBoth, ...withAcme, ...withoutLogin }, []],
     ])("or without, nothing protected leaves the program with %s", async (_words, configuration, data) => {
         expect(protectedIn(await platform(configuration))).toEqual([...alwaysProtected, ...data].sort());
+    });
+});
+
+describe("with served models", () => {
+    const { irisPassword, irisToken, winePassword, wineToken } = derivedFrom();
+    const networks = (made: Recording<Program>, name: string) => {
+        const of = made.get(`docker:Container ${name}`).inputs.networksAdvanced as {
+            name: string;
+            aliases: string[];
+        }[];
+        return Object.fromEntries(of.map((network) => [network.name, network.aliases]));
+    };
+    const files = (made: Recording<Program>, seed: string) =>
+        Object.fromEntries(
+            (made.get(`docker:Container ${seed}`).inputs.uploads as { file: string; content: unknown }[]).map(
+                ({ file, content }) => [file.replace("/run/secrets/platform/", ""), content],
+            ),
+        );
+    const envs = (made: Recording<Program>, name: string) =>
+        Object.fromEntries(
+            (made.get(`docker:Container ${name}`).inputs.envs as string[]).map((line) => [
+                line.slice(0, line.indexOf("=")),
+                line.slice(line.indexOf("=") + 1),
+            ]),
+        );
+    const containersBefore = (made: Recording<Program>, name: string) =>
+        (made.get(`docker:Container ${name}`).options.dependencies ?? []).filter((key) =>
+            key.startsWith("docker:Container "),
+        );
+
+    it.each<[string, Record<string, string>, string[]]>([
+        ["published here", {}, []],
+        ["without login", withoutLogin, []],
+        ["behind a gateway", withGateway, gatewayHere],
+        ["behind a gateway, without login", { ...withGateway, ...withoutLogin }, gatewayHere],
+    ])("registers exactly this: %s", async (_words, configuration, others) => {
+        const made = await platform({ ...withModels, ...configuration });
+        expect(tree(made)).toEqual([...everything, ...modelsHere, ...others].sort());
+        const open = ["model-iris", "model-wine"].map(
+            (name) =>
+                `mlflow-platform:ModelServer ${name}: ${name}: without login (mlflowAuth) the code of a served model can read ` +
+                "and write everything in MLflow",
+        );
+        expect(made.warnings).toEqual("mlflowAuth" in configuration ? open : []);
+    });
+
+    it("registers the same beside a database and a store elsewhere", async () => {
+        const made = await platform({ ...externalBoth, ...withModels });
+        expect(tree(made)).toEqual([...always, ...databaseElsewhere, ...storeElsewhere, ...modelsHere].sort());
+    });
+
+    it.each([
+        ["an empty list", { modelServers: "[]" }],
+        ["settings for them alone", { ...withModels, modelServers: "[]", packageIndexUrl: "https://pypi.example.com" }],
+    ])("is none at all with %s", async (_words, configuration) => {
+        expect(tree(await platform(configuration))).toEqual(everything);
+    });
+
+    it.each<[string, Record<string, string>, string[]]>([
+        ["on loopback", {}, ["model-iris 127.0.0.1:5100->8080", "model-wine 127.0.0.1:5101->8080"]],
+        [
+            "on loopback, whatever the rest is published on: scoring has no login",
+            { bindAddress: "192.0.2.7", allowInsecureExposure: "true" },
+            ["model-iris 127.0.0.1:5100->8080", "model-wine 127.0.0.1:5101->8080"],
+        ],
+        [
+            "by the gateway alone, with one",
+            { ...withGateway, bindAddress: "192.0.2.7" },
+            ["gateway 192.0.2.7:5100->5100", "gateway 192.0.2.7:5101->5101"],
+        ],
+    ])("publishes them %s", async (_words, configuration, published) => {
+        const made = await platform({ ...withModels, ...configuration });
+        expect(publishedBy(made).filter((one) => /:510\d->/.test(one))).toEqual(published);
+    });
+
+    it.each(["iris-monitor", "iris-secrets", "iris-state", "iris-secrets-seed", "iris-monitor-project-seed"])(
+        "are refused, or nothing of them is called alike on the engine: iris and %s",
+        async (other) => {
+            const modelServers = JSON.stringify(
+                ["iris", other].map((name, index) => ({ name, port: 5100 + index, monitorSchedule: "0 * * * *" })),
+            );
+            const made = await platform({ ...withModels, modelServers }).catch((error: unknown) => {
+                expect(error).toBeInstanceOf(UpdateError);
+                expect((error as Error).message).toContain("modelServers[1].name: ");
+            });
+            const keys = (made?.registrations ?? []).map(({ key }) => key).filter((key) => key.startsWith("docker:"));
+            expect(keys.filter((key, index) => keys.indexOf(key) !== index)).toEqual([]);
+        },
+    );
+
+    describe("published here", () => {
+        let made: Recording<Program>;
+        beforeAll(async () => {
+            made = await platform(withModels);
+        });
+
+        it("has type tokens under which states find their resources again", () => {
+            expect(
+                [...new Set(made.registrations.map(({ type }) => type))]
+                    .filter((type) => /Model|Monitor/.test(type))
+                    .sort(),
+            ).toEqual(["mlflow-platform:index:ModelServer", "mlflow-platform:index:Monitor"]);
+        });
+
+        it("labels every container, volume and network", () => {
+            const onEngine = made.registrations.filter(({ type }) =>
+                /^docker:.*:(Container|Volume|Network)$/.test(type),
+            );
+            expect(onEngine).toHaveLength(20 + 2 * 6 + 5);
+            for (const { key, inputs } of onEngine) {
+                expect([key, inputs.labels]).toEqual([
+                    key,
+                    expect.arrayContaining([
+                        { label: "mlflow-platform.project", value: "mlflow-platform" },
+                        { label: "mlflow-platform.stack", value: "test" },
+                        { label: "mlflow-platform.origin", value: "ana@laptop-0badcafe" },
+                    ]),
+                ]);
+            }
+        });
+
+        it("keeps what they hold on the engine, though they may leave the program", () => {
+            const kept = made.registrations.filter(({ options }) => options.retainOnDelete).map(({ key }) => key);
+            expect(kept.sort()).toEqual([
+                "docker:Volume model-iris-records",
+                "docker:Volume model-iris-state",
+                "docker:Volume model-wine-records",
+                "docker:Volume model-wine-state",
+            ]);
+            expect(protectedIn(made).filter((key) => key.includes("model-"))).toEqual([
+                "random:RandomPassword model-server-key",
+            ]);
+        });
+
+        it("has each on a network of its own, with the tracking server and its monitor, and with no other", () => {
+            expect(networks(made, "model-iris")).toEqual({ "id of model-iris": ["model-iris"] });
+            expect(networks(made, "model-iris-monitor")).toEqual({ "id of model-iris": [] });
+            expect(networks(made, "model-wine")).toEqual({ "id of model-wine": ["model-wine"] });
+            expect(networks(made, "mlflow")).toEqual({
+                "id of backend": ["mlflow"],
+                "id of model-iris": ["mlflow"],
+                "id of model-wine": ["mlflow"],
+            });
+            for (const name of ["postgres", "minio", "minio-provision", "mlflow-migrate"]) {
+                expect(Object.keys(networks(made, name))).toEqual(["id of backend"]);
+            }
+        });
+
+        it("has each read its model, as its own account", () => {
+            expect(envs(made, "model-iris")).toMatchObject({
+                MODEL_NAME: "Iris flowers",
+                MODEL_ALIAS: "production",
+                MLFLOW_TRACKING_URI: "http://mlflow:5000",
+                MLFLOW_TRACKING_USERNAME: "model-server-iris",
+            });
+            expect(envs(made, "model-wine")).toMatchObject({
+                MODEL_NAME: "wine",
+                MODEL_ALIAS: "champion",
+                MLFLOW_TRACKING_USERNAME: "model-server-wine",
+            });
+            expect(files(made, "model-iris-secrets-seed")).toEqual({
+                mlflow_password: secret(irisPassword),
+            });
+            expect(files(made, "model-wine-secrets-seed").mlflow_password).toEqual(secret(winePassword));
+        });
+
+        it("has the migration make these accounts", () => {
+            expect(JSON.parse(envs(made, "mlflow-migrate").MODEL_SERVERS ?? "")).toEqual({
+                "model-server-iris": "Iris flowers",
+                "model-server-wine": "wine",
+            });
+            expect(files(made, "mlflow-migrate-secrets-seed").model_server_passwords).toEqual(
+                secret(JSON.stringify({ "model-server-iris": irisPassword, "model-server-wine": winePassword })),
+            );
+        });
+
+        it("has each of its size, with the fields that are set and the defaults of the others", () => {
+            const { memory, cpus, waitTimeout } = made.get("docker:Container model-wine").inputs;
+            expect([memory, cpus, waitTimeout]).toEqual([1024, "1.0", 900]);
+            expect(made.get("docker:Container model-iris").inputs.memory).toBe(2048);
+        });
+
+        it("has the monitor watch the model that it stands beside, as its own user", () => {
+            const { command } = made.get("docker:Container model-iris-monitor").inputs as { command: string[] };
+            expect(command).toEqual(expect.arrayContaining(["0 * * * *", "model=Iris flowers", "alias=production"]));
+            expect(files(made, "model-iris-monitor-secrets-seed")[".mlflow/credentials"]).toEqual(
+                secret("[mlflow]\nmlflow_tracking_username = watchman\nmlflow_tracking_password = watchman's word\n"),
+            );
+            expect(files(made, "model-iris-monitor-project-seed")).toEqual({
+                "/project/python/MLproject": "name: lifecycle\n",
+            });
+        });
+
+        it("shares records between a model server, which writes them, and its monitor, which reads them", () => {
+            const mounts = (name: string) =>
+                (
+                    made.get(`docker:Container ${name}`).inputs.volumes as {
+                        volumeName: string;
+                        containerPath: string;
+                        readOnly: boolean;
+                    }[]
+                ).map(({ volumeName, containerPath, readOnly }) =>
+                    [volumeName.replace("mlflow-platform-test-", ""), containerPath, readOnly ? "ro" : "rw"].join(" "),
+                );
+            expect(mounts("model-iris")).toEqual([
+                "model-iris-state /var/lib/model-server rw",
+                "model-iris-records /var/lib/records rw",
+                "model-iris-secrets /run/secrets/platform ro",
+            ]);
+            expect(mounts("model-iris-monitor")).toEqual([
+                "model-iris-monitor-project /project ro",
+                "model-iris-records /var/lib/records ro",
+                "model-iris-monitor-secrets /run/secrets/platform ro",
+            ]);
+        });
+
+        it("starts them after the tracking server, and monitors after them", () => {
+            const mlflow = ["mlflow", "mlflow-migrate", "mlflow-migrate-secrets-seed", "mlflow-secrets-seed"];
+            const keys = (...names: string[]) => names.map((name) => `docker:Container ${name}`).sort();
+            expect(containersBefore(made, "model-wine")).toEqual(keys(...mlflow, "model-wine-secrets-seed"));
+            expect(containersBefore(made, "model-iris-monitor")).toEqual(
+                keys(
+                    "model-iris",
+                    "model-iris-secrets-seed",
+                    "model-iris-monitor-project-seed",
+                    "model-iris-monitor-secrets-seed",
+                ),
+            );
+            expect(takenFromContainers(made)).toEqual(["mlflow.labels: mlflow-migrate"]);
+        });
+
+        it("runs what it builds", () => {
+            const images = Object.fromEntries(containersOf(made).map(({ name, inputs }) => [name, inputs.image]));
+            const model = buildTag("model", builds.model).tag;
+            const seed = buildTag("seed", builds.seed).tag;
+            expect(images).toMatchObject({
+                mlflow: buildTag("mlflow", builds.mlflow).tag,
+                "model-iris": model,
+                "model-iris-monitor": model,
+                "model-wine": model,
+                "model-iris-secrets-seed": seed,
+                "model-iris-monitor-project-seed": seed,
+                "model-iris-monitor-secrets-seed": seed,
+            });
+        });
+    });
+
+    it("makes no account where nobody logs in, and its monitor is nobody", async () => {
+        const made = await platform({ ...withModels, ...withoutLogin });
+        expect(Object.keys(envs(made, "model-iris"))).not.toContain("MLFLOW_TRACKING_USERNAME");
+        expect(files(made, "model-iris-secrets-seed")).toEqual({});
+        expect(files(made, "model-iris-monitor-secrets-seed")).toEqual({ ".mlflow/credentials": secret("[mlflow]\n") });
+        expect(Object.keys(envs(made, "mlflow-migrate"))).not.toContain("MODEL_SERVERS");
+        expect(Object.keys(files(made, "mlflow-migrate-secrets-seed"))).toEqual(["pgpass"]);
+    });
+
+    it("has them install packages as is configured", async () => {
+        const made = await platform({
+            ...withModels,
+            packageIndexUrl: "https://pypi.example.com/simple",
+            packageCaFile: "authority.pem",
+        });
+        for (const name of ["model-iris", "model-wine"]) {
+            expect(files(made, `${name}-secrets-seed`)).toMatchObject({
+                "packages.env": secret(
+                    "export PIP_INDEX_URL=https://pypi.example.com/simple\nexport UV_DEFAULT_INDEX=https://pypi.example.com/simple\n",
+                ),
+                package_ca: secret(authorities.one),
+            });
+        }
+    });
+
+    it("has a key that is configured be the one from which all is derived", async () => {
+        const modelServerKey = "another key, of more than 32 characters";
+        const made = await platform({ ...withModels, ...withGateway, modelServerKey });
+        const derived = derivedFrom(modelServerKey);
+        expect(files(made, "model-iris-secrets-seed").mlflow_password).toEqual(secret(derived.irisPassword));
+        expect(files(made, "gateway-secrets-seed")["model-wine-token"]).toEqual(secret(derived.wineToken));
+    });
+
+    describe("behind a gateway", () => {
+        let made: Recording<Program>;
+        beforeAll(async () => {
+            made = await platform({ ...withModels, ...withGateway });
+        });
+
+        it("joins the gateway to the network of each, and nobody else", () => {
+            expect(networks(made, "gateway")).toEqual({
+                "id of backend": ["gateway", "mlflow.example.com"],
+                "id of model-iris": [],
+                "id of model-wine": [],
+            });
+            expect(networks(made, "model-iris")).toEqual({ "id of model-iris": ["model-iris"] });
+        });
+
+        it("has the gateway ask for each one's token, and pass on to it", () => {
+            expect(files(made, "gateway-secrets-seed")).toMatchObject({
+                "model-iris-token": secret(irisToken),
+                "model-wine-token": secret(wineToken),
+            });
+            const text = String((files(made, "gateway-secrets-seed")["caddy.json"] as Secret).value);
+            expect(text).not.toContain(irisToken);
+            const { apps } = JSON.parse(text) as { apps: { http: { servers: Record<string, object> } } };
+            expect(Object.keys(apps.http.servers)).toEqual(["tracking", "s3", "console", "model-iris", "model-wine"]);
+            for (const [name, port] of [
+                ["model-iris", 5100],
+                ["model-wine", 5101],
+            ] as const) {
+                const site = JSON.stringify(apps.http.servers[name]);
+                expect(site).toContain(`"listen":[":${port}"]`);
+                expect(site).toContain(`Bearer {file./run/secrets/platform/${name}-token}`);
+                expect(site).toContain(`"dial":"${name}:8080"`);
+            }
+        });
+
+        it("starts the gateway after them, and replaces it with them, because they take over ports", () => {
+            const before = ["model-iris", "model-iris-secrets-seed", "model-wine", "model-wine-secrets-seed"].map(
+                (name) => `docker:Container ${name}`,
+            );
+            expect(containersBefore(made, "gateway")).toEqual(expect.arrayContaining(before));
+            expect(made.get("docker:Container gateway").options.replaceWith).toEqual(
+                expect.arrayContaining([
+                    ...before,
+                    "docker:Volume model-iris-secrets",
+                    "docker:Volume model-wine-secrets",
+                ]),
+            );
+            expect(containersBefore(made, "gateway").filter((key) => key.includes("monitor"))).toEqual([]);
+        });
+    });
+
+    it("uploads no empty file, which the provider refuses", async () => {
+        writeFileSync("lifecycle/python/__init__.py", "");
+        const made = await platform(withModels);
+        rmSync("lifecycle/python/__init__.py");
+        const uploads = containersOf(made).flatMap(({ inputs }) =>
+            ((inputs.uploads ?? []) as { file: string; content: unknown }[]).map(({ file, content }) => [
+                file,
+                revealed(content),
+            ]),
+        );
+        expect(uploads.map(([file]) => file)).toContain("/project/python/__init__.py");
+        expect(uploads.filter(([, content]) => content === "")).toEqual([]);
+    });
+
+    it("has an address for each that is there, where another one could not be made", async () => {
+        const { result } = await withFailures(async () => {
+            const made = await platform(withModels, { impossible: ["docker:Container model-iris"] });
+            return valueOf(pulumi.output(made.result.modelServerUrls) as pulumi.Output<unknown>);
+        });
+        expect(result).toEqual({ iris: undefined, wine: "http://127.0.0.1:5101" });
     });
 });
 
@@ -721,6 +1128,20 @@ describe.each([
         ["gateway", ...services],
         jobs,
         ["gateway-secrets-seed", ...seeds],
+    ],
+    [
+        "with a gateway and served models",
+        { ...withGateway, ...withModels },
+        ["gateway", ...services, "model-iris", "model-iris-monitor", "model-wine"],
+        jobs,
+        [
+            "gateway-secrets-seed",
+            ...seeds,
+            "model-iris-secrets-seed",
+            "model-iris-monitor-project-seed",
+            "model-iris-monitor-secrets-seed",
+            "model-wine-secrets-seed",
+        ],
     ],
     ["with all that can run here", {}, services, jobs, seeds],
     [
@@ -860,7 +1281,15 @@ describe("credentials", () => {
     let elsewhere: Recording<Program>;
     let internal: Recording<Program>;
     let withKey: Recording<Program>;
+    let serving: Recording<Program>;
+    const plantedKey = "planted key, of more than 32 characters";
+    const plantedServing = {
+        ...plantedElsewhere,
+        monitorPassword: "planted monitor's password",
+        packageIndexUrl: "https://ana:planted-index@pypi.example.com/simple",
+    };
     beforeAll(async () => {
+        serving = await platform({ ...withModels, ...withGateway, ...plantedServing, modelServerKey: plantedKey });
         configured = await platform(planted);
         byDefault = await platform();
         elsewhere = await platform({ ...externalBoth, pgAuthUser: "people", ...plantedElsewhere });
@@ -874,6 +1303,10 @@ describe("credentials", () => {
             [elsewhere, [...Object.values(plantedElsewhere), ...alwaysGenerated]],
             [internal, [...generated, keptAuthority.privateKey, "private key of minio-certificate"]],
             [withKey, [...generated, given.privateKey]],
+            [
+                serving,
+                [...Object.values(plantedServing), ...Object.values(derivedFrom(plantedKey)), ...alwaysGenerated],
+            ],
         ] as const;
     const seedsOf = (made: Recording<Program>) => containersOf(made).filter(({ name }) => name.endsWith("-seed"));
 
@@ -934,6 +1367,31 @@ describe("credentials", () => {
             "gateway-secrets-seed": [given.privateKey],
         });
         expect(keysOf(byDefault, keptAuthority.privateKey)).toEqual({});
+    });
+
+    it("of served models go to those alone who need them, and the key that they are derived from to nobody", async () => {
+        const { irisPassword, irisToken, winePassword, wineToken } = derivedFrom(plantedKey);
+        const { monitorPassword, packageIndexUrl } = plantedServing;
+        const values = [irisPassword, irisToken, winePassword, wineToken, monitorPassword, packageIndexUrl];
+        const getsSome = (made: Recording<Program>) =>
+            Object.fromEntries(
+                Object.entries(whoGetsWhat(made, [...values, plantedKey])).filter(([, some]) => some.length > 0),
+            );
+        expect(getsSome(serving)).toEqual({
+            "mlflow-migrate-secrets-seed": [irisPassword, winePassword],
+            "model-iris-secrets-seed": [irisPassword, packageIndexUrl],
+            "model-wine-secrets-seed": [winePassword, packageIndexUrl],
+            "model-iris-monitor-secrets-seed": [monitorPassword],
+            "gateway-secrets-seed": [irisToken, wineToken],
+        });
+        for (const { key, inputs } of serving.registrations) {
+            expect([key, found(textsInSight(revealed(inputs)), [plantedKey])]).toEqual([key, []]);
+        }
+        const open = await platform({ ...withModels, ...plantedServing, ...withoutLogin, modelServerKey: plantedKey });
+        expect(getsSome(open)).toEqual({
+            "model-iris-secrets-seed": [packageIndexUrl],
+            "model-wine-secrets-seed": [packageIndexUrl],
+        });
     });
 
     it("of the login go to nobody where there is none", async () => {
@@ -1037,6 +1495,11 @@ describe("outputs", () => {
         minioEndpoint: plain("https://mlflow.example.com:9000"),
         minioConsoleUrl: plain("https://mlflow.example.com:9001"),
         clientEnv: hidden({ MLFLOW_TRACKING_URI: "https://mlflow.example.com:5000" }),
+        modelServerTokens: plain({}),
+    };
+    const { irisToken, wineToken } = derivedFrom();
+    const modelUrls = {
+        modelServerUrls: plain({ iris: "http://127.0.0.1:5100", wine: "http://127.0.0.1:5101" }),
     };
     /** What clients need where the stack's own authority signed what they talk to. */
     const ownAuthority = {
@@ -1063,6 +1526,7 @@ describe("outputs", () => {
             minioRootPassword: hidden("generated minio-root-password"),
             clientEnv: hidden({ MLFLOW_TRACKING_URI: "http://127.0.0.1:5000" }),
             modelServerUrls: plain({}),
+            modelImage: plain(buildTag("model", builds.model).tag),
             jobs: plain({
                 "minio-provision": { exitCode: 0, attempt: 1 },
                 "mlflow-migrate": { exitCode: 0, attempt: 1 },
@@ -1209,6 +1673,31 @@ describe("outputs", () => {
                     REQUESTS_CA_BUNDLE: "mlflow-platform-ca.pem",
                 }),
             },
+        ],
+        ["served models", withModels, modelUrls],
+        [
+            "served models without login",
+            { ...withModels, ...withoutLogin },
+            { ...modelUrls, adminUsername: absent, adminPassword: absent },
+        ],
+        [
+            "served models behind a gateway",
+            { ...withModels, ...withGateway },
+            {
+                ...gatewayOutputs,
+                caCertificate: plain(keptAuthority.certificate),
+                clientEnv: hidden(ownAuthority),
+                modelServerUrls: plain({
+                    iris: "https://mlflow.example.com:5100",
+                    wine: "https://mlflow.example.com:5101",
+                }),
+                modelServerTokens: hidden({ iris: irisToken, wine: wineToken }),
+            },
+        ],
+        [
+            "another image for models",
+            { modelImage: "registry.example.com/model:1" },
+            { modelImage: plain("registry.example.com/model:1") },
         ],
         [
             "a directory for MinIO's data",
@@ -1493,6 +1982,11 @@ describe("a plan without an engine", () => {
             "with a gateway and TLS to MinIO",
             { ...withGateway, ...withStoreTls },
             [...everything, ...gatewayHere, ...storeCertificate].sort(),
+        ],
+        [
+            "with a gateway and served models",
+            { ...withGateway, ...withModels },
+            [...everything, ...gatewayHere, ...modelsHere].sort(),
         ],
     ])("registers the same, %s, though no job has run yet", async (_words, configuration, expected) => {
         const notRun = { exitCode: undefined, containerLogs: undefined };

@@ -4,9 +4,18 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Key, keys } from "../../config.ts";
+import { servedModelFields } from "../../servedModels.ts";
 import { configurationReference, projectFile } from "../../operations/reference.ts";
 
 const file = (name: string) => readFileSync(join(import.meta.dirname, "../..", name), "utf8");
+
+const fieldsTitle = "## Fields of an entry of `modelServers`";
+/** The rows of the tables in a text, cell by cell. */
+const rowsOf = (text: string) =>
+    text
+        .split("\n")
+        .filter((line) => line.startsWith("| `"))
+        .map((line) => line.slice(2, -2).split(" | "));
 
 describe("npm run reference", () => {
     it("would not change docs/configuration.md", () => {
@@ -18,10 +27,7 @@ describe("npm run reference", () => {
     });
 
     it("describes each key once, secrets as such, with its Compose variable, default and meaning", () => {
-        const rows = configurationReference()
-            .split("\n")
-            .filter((line) => line.startsWith("| `"))
-            .map((line) => line.slice(2, -2).split(" | "));
+        const rows = rowsOf(configurationReference().split(fieldsTitle)[0] ?? "");
         const cells = new Map(rows.map((row) => [row[row.length - 5], row]));
         expect(rows).toHaveLength(Object.keys(keys).length);
         for (const [name, key] of Object.entries<Key<unknown>>(keys)) {
@@ -31,6 +37,21 @@ describe("npm run reference", () => {
             expect(row.at(-2)).toBe(key.default === undefined ? key.unset : `\`${key.default}\``);
             expect(row.at(-1)).toBe(key.doc);
         }
+    });
+
+    it("describes each field of a served model once, with its default and meaning, in their order", () => {
+        const [, fields = "", ...others] = configurationReference().split(fieldsTitle);
+        expect(others).toEqual([]);
+        expect(fields).toMatch(/^\n\n\| field \| default \| meaning \|\n\| --- \| --- \| --- \|\n\| `name` \|/);
+        expect(rowsOf(fields)).toEqual(
+            Object.entries<{ doc: string; default?: string; required?: true }>(servedModelFields).map(
+                ([name, field]) => [
+                    `\`${name}\``,
+                    field.required ? "required" : field.default === undefined ? "" : `\`${field.default}\``,
+                    field.doc,
+                ],
+            ),
+        );
     });
 
     it("declares in Pulumi.yaml every key that has a default, and no other", () => {

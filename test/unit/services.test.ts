@@ -406,6 +406,7 @@ describe("MLflow", () => {
             defaultPermission: "READ",
             flaskSecretKey: pulumi.secret("flask's word"),
         },
+        modelServers: [],
         transfer: { kind: "proxied" },
         tempSize: 512,
         url: "http://127.0.0.2:5010",
@@ -582,6 +583,78 @@ describe("MLflow", () => {
                     .map((line) => line.replace("LOGIN=true", "LOGIN=false")),
             );
         }
+    });
+
+    describe("with model servers", () => {
+        const modelServers = [
+            {
+                networkId: "iris' network",
+                account: "model-server-iris",
+                password: pulumi.secret("iris' word"),
+                model: "Iris flowers",
+            },
+            {
+                networkId: pulumi.output("wine's network"),
+                account: "model-server-wine",
+                password: pulumi.secret("wine's word"),
+                model: "wine",
+            },
+        ];
+        const passwords = "/run/secrets/platform/model_server_passwords";
+
+        it("joins the network of each, under its own name", async () => {
+            const [alone, { get }] = [await make(), await make({}, { modelServers })];
+            expect(get("docker:Container mlflow").inputs).toStrictEqual({
+                ...alone.get("docker:Container mlflow").inputs,
+                networksAdvanced: [
+                    { name: "network id", aliases: ["mlflow"] },
+                    { name: "iris' network", aliases: ["mlflow"] },
+                    { name: "wine's network", aliases: ["mlflow"] },
+                ],
+            });
+            // The migration has nothing to do there.
+            expect(get("docker:Container mlflow-migrate").inputs.networksAdvanced).toEqual([
+                { name: "network id", aliases: [] },
+            ]);
+        });
+
+        it("makes the account of each in the migration, which alone gets their passwords", async () => {
+            const [alone, served] = [await make(), await make({}, { modelServers })];
+            expect(filesOf(served, "mlflow-migrate-secrets-seed").files).toStrictEqual({
+                ...filesOf(alone, "mlflow-migrate-secrets-seed").files,
+                [passwords]: secret('{"model-server-iris":"iris\' word","model-server-wine":"wine\'s word"}'),
+            });
+            expect(filesOf(served, "mlflow-secrets-seed")).toStrictEqual(filesOf(alone, "mlflow-secrets-seed"));
+            expect(envs(served, "mlflow-migrate")).toEqual(
+                [
+                    ...envs(alone, "mlflow-migrate"),
+                    'MODEL_SERVERS={"model-server-iris":"Iris flowers","model-server-wine":"wine"}',
+                ].sort(),
+            );
+            expect(envs(served, "mlflow")).toEqual(envs(alone, "mlflow"));
+            expect(tree(served)).toEqual(tree(alone));
+        });
+
+        it("makes no account where there is no login", async () => {
+            const [alone, served] = [
+                await make({}, { login: undefined }),
+                await make({}, { login: undefined, modelServers }),
+            ];
+            for (const name of ["mlflow", "mlflow-migrate"]) {
+                expect(filesOf(served, `${name}-secrets-seed`)).toStrictEqual(filesOf(alone, `${name}-secrets-seed`));
+                expect(envs(served, name)).toEqual(envs(alone, name));
+            }
+            const networks = served.get("docker:Container mlflow").inputs.networksAdvanced as { name: string }[];
+            expect(networks.map(({ name }) => name)).toEqual(["network id", "iris' network", "wine's network"]);
+        });
+
+        it("has no password of theirs in what a failed migration printed", async () => {
+            const containerLogs = "iris' word and wine's word are refused";
+            const { result } = await withFailures(() =>
+                make({ "docker:Container mlflow-migrate": { exitCode: 1, containerLogs } }, { modelServers }),
+            );
+            await expect(valueOf(result.result.migrated)).rejects.toThrow(/\n\[secret\] and \[secret\] are refused$/);
+        });
     });
 
     it("signs URLs for the address at which clients reach the store, where they go there themselves", async () => {

@@ -23,6 +23,7 @@ describe("the resource of a generated value", () => {
         ["minioSecretAccessKey", "minio-secret-access-key"],
         ["adminPassword", "admin-password"],
         ["pgAuthPassword", "pg-auth-password"],
+        ["modelServerKey", "model-server-key"],
     ])("of %s is %s", (key, name) => {
         expect(resourceName(key)).toBe(name);
     });
@@ -158,10 +159,12 @@ describe("rotating", () => {
                 "admin-password",
                 "pg-owner-password",
                 "pg-auth-password",
+                "model-server-key",
             ],
         ],
         ["one that is named twice", ["pgPassword", "pgPassword"], {}, ["pg-password"]],
         ["the administrator's", ["adminPassword"], {}, ["admin-password"]],
+        ["that of model servers, used or not", ["modelServerKey"], { mlflowAuth: "false" }, ["model-server-key"]],
         [
             "the role of the users' tables, of a login that is off",
             ["pgAuthPassword"],

@@ -337,6 +337,21 @@ describe("a person", () => {
         nothingDone();
     });
 
+    it.each([
+        ["added", () => add("model-server-iris")],
+        ["reset", () => reset("model-server-iris")],
+        ["removed", () => remove("model-server-iris")],
+    ])("whose name is kept for the accounts of model servers is not %s, and nobody is asked", async (_words, act) => {
+        mlflow.people.push({ username: "model-server-iris", password: "", is_admin: false, permissions: [] });
+        await expect(act()).rejects.toThrow(
+            refused(
+                "model-server-iris is not a person's: names that begin with model-server- are the accounts of served models.",
+                "Each update makes and removes them as the configuration of the served models says. Choose another name.",
+            ),
+        );
+        expect(server.asked).toEqual([]);
+    });
+
     it("who would be called what HTTP cannot say is not added, and nobody is asked", async () => {
         await expect(add("a:b")).rejects.toThrow(
             refused(
@@ -353,6 +368,13 @@ describe("listing", () => {
         await list();
         expect(said).toEqual(["admin\tadministrator", "bob\tREAD experiment 7\tMANAGE model churn"]);
         expect([mlflow.changes, printed, errors]).toEqual([[], [], []]);
+    });
+
+    it("leaves out the accounts of model servers", async () => {
+        mlflow.people.push({ username: "model-server-iris", password: "", is_admin: false, permissions: [] });
+        await list();
+        expect(said).toEqual(["admin\tadministrator", "bob\tREAD experiment 7\tMANAGE model churn"]);
+        await expect(list("model-server-iris")).rejects.toThrow("There is no user model-server-iris in stack prod.");
     });
 
     it("has one person's alone where one is named, in any letters", async () => {

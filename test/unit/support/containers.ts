@@ -13,6 +13,7 @@ export const mlflowArgs = {
     networkId: "network id",
     kekPassphrase: "kek's word",
     login: undefined,
+    modelServers: [],
     transfer: { kind: "proxied" },
     tempSize: 64,
     url: "http://127.0.0.1:5000",

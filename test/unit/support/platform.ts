@@ -1,7 +1,8 @@
 /** The whole program, run against the mock monitor in a directory of its own, so that it writes nothing into the project. */
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { rootCertificates } from "node:tls";
 import * as pulumi from "@pulumi/pulumi";
 import { afterAll, beforeAll, expect, vi } from "vitest";
 import { keys } from "../../../config.ts";
@@ -25,6 +26,12 @@ export function inDirectoryOfItsOwn(): void {
         // What the engine's set-up may have left in the environment of `npm test`.
         vi.stubEnv("MLFLOW_PLATFORM_BASE_IMAGE", undefined);
         vi.stubEnv("DOCKER_HOST", engineElsewhere);
+        // How this host reaches a package index is nothing to these tests.
+        for (const name of Object.keys(process.env).filter((each) => /^(PIP|UV|GO)[A-Z_]*$|_proxy$/i.test(each))) {
+            vi.stubEnv(name, undefined);
+        }
+        writeFileSync("public.pem", rootCertificates.slice(0, 1).join("\n"));
+        vi.stubEnv("SSL_CERT_FILE", join(directory, "public.pem"));
         // The one command that the program may run, and it runs nothing.
         commands = new Commands();
         commands.add("docker", {});

@@ -1,15 +1,17 @@
 """What this platform adds to the MLflow server.
 
-app         the ASGI application that `mlflow server --app-name platform` runs
-login       lets requests without valid credentials reach four public places and nothing else
-transfers   admits uploads and downloads as far as there is room for their temporary files
-room        counts that room over all worker processes
-wsgi        keeps what Flask serves from piling up in memory
-endpoints   under which address S3 is reached by whoever sent the request
-repository  MLflow's S3 repository with all of this; takes the place of the original for the scheme s3
-problems    errors that have a status of their own
-admin       the administrator's account; for `migrate`, not for the server
-routes      prints the server's route table; for tests
+app            the ASGI application that `mlflow server --app-name platform` runs
+login          lets requests without valid credentials reach four public places and nothing else
+model_servers  lets the accounts of model servers read what they serve and nothing else
+transfers      admits uploads and downloads as far as there is room for their temporary files
+room           counts that room over all worker processes
+wsgi           keeps what Flask serves from piling up in memory
+endpoints      under which address S3 is reached by whoever sent the request
+repository     MLflow's S3 repository with all of this; takes the place of the original for the scheme s3
+problems       errors that have a status of their own
+admin          the administrator's account; for `migrate`, not for the server
+accounts       the accounts of model servers; likewise
+routes         prints the server's route table; for tests
 """
 
 

@@ -7,6 +7,8 @@ who only has the same name is not taken for him.
 import sqlalchemy
 from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
+from platform_server import accounts
+
 RECORD = """
 CREATE TABLE IF NOT EXISTS platform_admin (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
@@ -25,12 +27,15 @@ class NameTaken(Exception):
     """Another user has the name that the administrator is to have."""
 
 
-def ensure(uri, name, password):
-    """Brings the schema of the users to this MLflow's, and the administrator to the settings; says what happened."""
+def ensure(uri, name, password, model_servers):
+    """Brings the schema of the users to this MLflow's, the administrator and the accounts of model servers to the settings.
+
+    Says of each of the two what happened.
+    """
     store = SqlAlchemyStore()
     store.init_db(uri)
     try:
-        return administer(store, name, password)
+        return administer(store, name, password), accounts.ensure(store, model_servers)
     finally:
         store.engine.dispose()
 

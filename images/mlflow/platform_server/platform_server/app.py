@@ -1,6 +1,7 @@
 """The ASGI application of the server: `mlflow server --app-name platform` calls `create_app` in each worker process.
 
-From the outside in: login, room for transfers, the endpoint of S3 for this client, MLflow.
+From the outside in: login, what the accounts of model servers may do, room for transfers, the endpoint of S3 for this
+client, MLflow.
 """
 
 import os
@@ -65,7 +66,7 @@ def create_app():
         refuse_signing(flask_app, chosen.static_prefix)
     app = transfers.Transfers(app, room.Room(chosen.temp_bytes) if chosen.temp_bytes else None)
     if chosen.login:
-        from platform_server import login
+        from platform_server import login, model_servers
 
-        app = login.Login(app, chosen.static_prefix)
+        app = login.Login(model_servers.ModelServers(app, chosen.static_prefix), chosen.static_prefix)
     return app

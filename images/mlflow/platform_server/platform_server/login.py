@@ -17,6 +17,8 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from platform_server.problems import answer
 
 INFO = "/api/3.0/mlflow/server-info", "/ajax-api/3.0/mlflow/server-info"
+# Key of the scope: who has sent the request.
+USER = "platform_server.user"
 # A hash takes 32 MiB for as long as it lasts.
 HASHES_AT_A_TIME = 4
 # What the password of a user that does not exist is compared with, so that the time does not tell.
@@ -58,12 +60,14 @@ class Login:
     async def __call__(self, scope, receive, send):
         if scope["type"] != "lifespan" and not self.is_public(scope):
             try:
-                if not await self.authenticated(scope):
-                    return await self.refuse(scope, send)
+                username = await self.authenticated(scope)
             except MlflowException as error:
                 # The database does not answer: not the user's fault, and worth another try.
                 _logger.warning("login: %s", error)
                 return await answer(send, error)
+            if username is None:
+                return await self.refuse(scope, send)
+            scope = scope | {USER: username}
         await self.app(scope, receive, send)
 
     def is_public(self, scope):
@@ -72,6 +76,7 @@ class Login:
         return scope["path"] in self.public or scope["path"].startswith(f"{self.prefix}/static-files/")
 
     async def authenticated(self, scope):
+        """The user's name, or None without valid credentials."""
         names = [b"authorization"]
         if scope["path"].startswith(f"{self.prefix}/gateway/"):
             # There a provider's key may have the usual header.
@@ -82,12 +87,14 @@ class Login:
                 break
         # Of several Flask and FastAPI would take different ones.
         if len(values) != 1:
-            return False
+            return None
         given = Authorization.from_header(values[0].decode("latin-1"))
         if given is None or given.type != "basic" or given.username is None or given.password is None:
-            return False
+            return None
         credentials = given.username, given.password
-        return remembered(*credentials) or await anyio.to_thread.run_sync(valid, *credentials, limiter=self.hashes)
+        if remembered(*credentials) or await anyio.to_thread.run_sync(valid, *credentials, limiter=self.hashes):
+            return given.username
+        return None
 
     async def refuse(self, scope, send):
         if scope["type"] == "websocket":

@@ -1,0 +1,77 @@
+"""`python -m model_server.labels < labels.csv`: what came true, joined with recorded predictions by their ids.
+
+Columns: prediction_id, label, and row (counted from 0) where a request had several.
+"""
+
+import csv
+import json
+import sys
+
+from model_server.records import stamp
+from model_server.settings import RECORDS
+
+
+class Unusable(Exception):
+    """The file cannot be taken; the text names the line."""
+
+
+def read(source):
+    """(prediction id, row) → label, in the order of the file."""
+    reader = csv.DictReader(source)
+    columns = reader.fieldnames or []
+    for column in ("prediction_id", "label"):
+        if column not in columns:
+            found = ", ".join(columns) or "none"
+            raise Unusable(f"line 1: there is no column {column}: it needs prediction_id and label; it has {found}")
+    labels = {}
+    for values in reader:
+        line = reader.line_num
+        prediction, label = (values["prediction_id"] or "").strip(), (values["label"] or "").strip()
+        row = (values.get("row") or "0").strip()
+        if not prediction or not label:
+            raise Unusable(f"line {line}: prediction_id or label is empty")
+        if not row.isdigit():
+            raise Unusable(f'line {line}: row is "{row}": it has to be a number, counted from 0')
+        if (prediction, int(row)) in labels:
+            raise Unusable(f"line {line}: there is a label of {prediction}, row {row}, already")
+        labels[prediction, int(row)] = label
+    if not labels:
+        raise Unusable("there is no label in it")
+    return labels
+
+
+def recorded():
+    """Prediction id → number of rows, of all that is recorded."""
+    rows = {}
+    for path in RECORDS.glob("predictions-*.jsonl"):
+        with path.open() as file:
+            for line in file:
+                record = json.loads(line)
+                rows[record["prediction_id"]] = len(record["predictions"])
+    return rows
+
+
+def main():
+    try:
+        labels = read(sys.stdin)
+    except (Unusable, csv.Error, UnicodeDecodeError) as error:
+        print(f"labels: {error}", file=sys.stderr)
+        return 1
+    rows = recorded()
+    known = {key: label for key, label in labels.items() if key[1] < rows.get(key[0], 0)}
+    unknown = [key for key in labels if key not in known]
+    if known:
+        with (RECORDS / f"labels-{stamp()}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["prediction_id", "row", "label"])
+            writer.writerows([*key, label] for key, label in known.items())
+    print(f"{len(known)} labels joined, {len(unknown)} unknown prediction ids{':' if unknown else ''}")
+    for prediction, row in unknown[:20]:
+        print(f"  {prediction}, row {row}")
+    if len(unknown) > 20:
+        print(f"  and {len(unknown) - 20} more")
+    return 0 if known else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
