@@ -120,7 +120,13 @@ export class Monitor extends pulumi.ComponentResource {
                     promote: args.promote,
                 }).flatMap(([parameter, value]) => ["--param-list", `${parameter}=${value}`]),
             ],
-            environment: { MLFLOW_TRACKING_URI: args.trackingUri, HOME: secretsPath, PYTHONDONTWRITEBYTECODE: "1" },
+            environment: {
+                MLFLOW_TRACKING_URI: args.trackingUri,
+                // `mlflow run` makes a run of its own; its user need not have rights on MLflow's default experiment.
+                MLFLOW_EXPERIMENT_NAME: `monitor of ${args.model}`,
+                HOME: secretsPath,
+                PYTHONDONTWRITEBYTECODE: "1",
+            },
             mounts: [
                 { source: volume.name, path: projectPath, readOnly: true },
                 { source: args.recordsVolume, path: recordsPath, readOnly: true },

@@ -25,6 +25,9 @@ export interface LifecycleOptions {
     readonly memory: string;
 }
 
+/** Experiment of the steps where no parameter names another one. Else `mlflow run` would put its runs into MLflow's default one. */
+const defaultExperiment = "lifecycle";
+
 /** Where the tracking server is on the stack's network. */
 const trackingUri = "http://mlflow:5000";
 
@@ -71,6 +74,7 @@ export async function lifecycle(
     const prefix = `${projectName}-${options.stack}`;
     const container = `${prefix}-lifecycle-${randomBytes(4).toString("hex")}`;
     const docker = { env: variables };
+    const experiment = options.param.find((text) => text.startsWith("experiment="))?.slice("experiment=".length);
     const records = served === undefined ? [] : [`${prefix}-model-${served.name}-records:${recordsPath}:ro`];
     await execa(
         "docker",
@@ -79,6 +83,7 @@ export async function lifecycle(
             ...["--user", "1000:1000", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
             ...["--memory", `${options.memory}m`, "--memory-swap", `${options.memory}m`],
             ...["--env", `MLFLOW_TRACKING_URI=${trackingUri}`, "--env", "HOME=/tmp/home"],
+            ...["--env", `MLFLOW_EXPERIMENT_NAME=${experiment ?? defaultExperiment}`],
             ...["--env", "LIFECYCLE_EXIT_FILE=/tmp/exit-code", "--env", "PYTHONDONTWRITEBYTECODE=1"],
             ...records.flatMap((volume) => ["--volume", volume]),
             image,

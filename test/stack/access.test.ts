@@ -17,8 +17,9 @@ import { Checkout } from "./checkout.ts";
 import { clientBlocks, runBlock } from "./clientBlocks.ts";
 import { bucketKey, container, containersOf, docker } from "./engine.ts";
 import { describeImage } from "./imageRules.ts";
-import { basic, initStack } from "./platforms.ts";
-import { earlierVersions, lastLine, mlflowVersion, packagesForImage, runPython } from "./python.ts";
+import { basic, freePorts, initStack } from "./platforms.ts";
+import { earlierVersions, lastLine, mlflowVersion, packagesForImage, python, runPython } from "./python.ts";
+import { Registry, eventually } from "./served.ts";
 
 const generated = inject("generated");
 const checkout = Checkout.at(generated.directory, generated.stateHome);
@@ -411,8 +412,14 @@ describe("no login, by signed URLs, TLS by an address", () => {
     let seen: Transfer;
     const url = () => `https://${address}:${ports.mlflow}`;
     const s3 = () => `https://${address}:${ports.s3}`;
+    let modelPort: number;
     beforeAll(async () => {
-        outputs = await bring({ artifactTransfer: "presigned", publicHost: address });
+        [modelPort = 0] = await freePorts(1);
+        // The key as one piece of JSON, which is the same as by --path.
+        const modelServers = JSON.stringify([
+            { name: "doubled", port: modelPort, aliasPollSeconds: 1, requestSize: 1 },
+        ]);
+        outputs = await bring({ artifactTransfer: "presigned", publicHost: address, modelServers });
         env = await environmentOf(await checkout.printed("client-env", "--stack", stack));
     });
 
@@ -452,6 +459,79 @@ describe("no login, by signed URLs, TLS by an address", () => {
     it("a browser sees a figure and downloads it", async () => {
         const origins = await browse(outputs, seen);
         expect(origins).toContain(url());
+    });
+
+    it("a served model is asked by TLS with its bearer token, and by nobody without", async () => {
+        expect(outputs.modelServerUrls).toEqual({ doubled: `https://${address}:${modelPort}` });
+        const { doubled: token = "" } = outputs.modelServerTokens as Record<string, string>;
+        expect(token).toMatch(/^[\w-]{43}$/);
+        const ask = (path: string, authorization?: string, body?: string) =>
+            new Promise<{ status: number; text: string; version: unknown }>((resolve, reject) => {
+                const headers = {
+                    "content-type": "application/json",
+                    ...(authorization === undefined ? {} : { authorization }),
+                };
+                const sent = request(
+                    `https://${address}:${modelPort}${path}`,
+                    { method: body === undefined ? "GET" : "POST", headers, ca: String(outputs.caCertificate) },
+                    (response) => {
+                        let text = "";
+                        response.on("data", (data: Buffer) => (text += data.toString()));
+                        response.on("end", () => {
+                            const version = response.headers["x-model-version"];
+                            resolve({ status: response.statusCode ?? 0, text, version });
+                        });
+                    },
+                ).on("error", reject);
+                sent.end(body);
+            });
+        const registry = new Registry(stack, url(), String(outputs.modelImage), { username: "nobody", password: "" });
+        const version = await registry.log("good", "doubled", "2");
+        const { stdout } = await execa(
+            await python(),
+            ["-c", "import mlflow; mlflow.MlflowClient().set_registered_model_alias('doubled', 'production', '1')"],
+            { env: { ...env, MLFLOW_DISABLE_TELEMETRY: "true" } },
+        );
+        expect([version, stdout]).toEqual(["1", ""]);
+        await eventually(
+            async () => JSON.parse((await ask("/status", `Bearer ${token}`)).text) as { state: string },
+            ({ state }) => state === "serving",
+        );
+        const body = JSON.stringify({ dataframe_split: { columns: ["x"], data: [[1], [3]] } });
+        expect(await ask("/invocations", `Bearer ${token}`, body)).toEqual({
+            status: 200,
+            text: '{"predictions": [2.0, 6.0]}',
+            version: "1",
+        });
+        for (const wrong of [undefined, "Bearer", `Bearer ${token}x`, `Basic ${token}`, token, "Bearer {env.PATH}"]) {
+            expect((await ask("/invocations", wrong, body)).status).toBe(401);
+            expect((await ask("/status", wrong)).status).toBe(401);
+        }
+        // The model itself is not told the token.
+        const { Config } = await container(stack, "model-doubled");
+        expect(Config.Env?.join("\n")).not.toContain(token);
+        const files = await docker(
+            "exec",
+            `mlflow-platform-${stack}-model-doubled`,
+            "sh",
+            "-c",
+            "cat /run/secrets/*/*",
+        );
+        expect(files).not.toContain(token);
+        expect((await container(stack, "model-doubled")).HostConfig.PortBindings ?? {}).toEqual({});
+        await setTokenVersion(2);
+        const { modelServerTokens } = await checkout.outputs(stack);
+        const another = (modelServerTokens as Record<string, string>).doubled ?? "";
+        expect((await ask("/status", `Bearer ${token}`)).status).toBe(401);
+        expect((await ask("/status", `Bearer ${another}`)).status).toBe(200);
+
+        async function setTokenVersion(number: number): Promise<void> {
+            const entry = [
+                { name: "doubled", port: modelPort, aliasPollSeconds: 1, requestSize: 1, tokenVersion: number },
+            ];
+            await checkout.set(stack, { modelServers: JSON.stringify(entry) });
+            await checkout.ok("start", ["--stack", stack]);
+        }
     });
 });
 

@@ -182,8 +182,10 @@ describe("train, and whether that is satisfactory", () => {
     });
 
     it("no → tune hyperparameters: a real search, as nested runs under one parent, that goes on where it was", async () => {
-        tuningRun = await done("tune", `data=${dataRun}`, "trials=5");
-        expect(await done("tune", `data=${dataRun}`, `resume=${tuningRun}`, "trials=20")).toBe(tuningRun);
+        const interrupted = await done("tune", `data=${dataRun}`, "trials=5");
+        // It takes over what was tried, and goes on to the number that is wanted.
+        tuningRun = await done("tune", `data=${dataRun}`, `resume=${interrupted}`, "trials=20");
+        expect(tag(await run(tuningRun), "resumes")).toBe(interrupted);
         const trials = await runs("lifecycle", `tags.mlflow.parentRunId = '${tuningRun}'`);
         expect(trials).toHaveLength(20);
     });
@@ -235,7 +237,9 @@ describe("register and promote", () => {
     });
 
     it("refuses what is not better, and leaves production alone", async () => {
-        await done("register", `run=${goodRun}`);
+        const again = await done("train", `data=${dataRun}`, `params_from=${tuningRun}`);
+        await done("evaluate", `run=${again}`);
+        await done("register", `run=${again}`);
         expect(await registry.version(model, "candidate")).toBe("2");
         const { code, output } = await step("promote");
         expect(code).toBe(3);

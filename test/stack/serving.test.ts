@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { Checkout } from "./checkout.ts";
 import { container, containersOf, docker } from "./engine.ts";
@@ -30,11 +31,20 @@ beforeAll(async () => {
     ports = await initStack(checkout, stack);
     const [goodPort = 0, hostilePort = 0] = await freePorts(2);
     entries = [
-        { name: "good", port: goodPort, aliasPollSeconds: 1, requestSize: 1, requestSeconds: 5, recordSampleRate: 1 },
+        {
+            name: "good",
+            port: goodPort,
+            aliasPollSeconds: 1,
+            requestSize: 1,
+            requestSeconds: 5,
+            recordSampleRate: 1,
+            monitorSchedule: "*/3 * * * *",
+        },
         { name: "bad", model: "hostile model", port: hostilePort, aliasPollSeconds: 1 },
     ];
     // The most that users could be given by default: what a model server may is another matter.
     await checkout.set(stack, { mlflowAuth: "true", adminPassword: password, defaultPermission: "MANAGE" });
+    await checkout.set(stack, { monitorUsername: "admin", monitorPassword: password });
     await setModels(checkout, stack, entries);
     firstOutput = await checkout.ok("start", ["--stack", stack]);
     const outputs = await checkout.outputs(stack);
@@ -291,6 +301,22 @@ describe("a hostile model", () => {
         expect(others.filter(([, status]) => status !== 403)).toEqual([]);
         expect(others).toHaveLength(17);
         expect(Object.values(report.others)).toEqual([401]);
+    });
+});
+
+describe("a monitor", () => {
+    it("runs the project's entry point at set times, as its user, and may only read what is recorded", async () => {
+        const name = `${server("good")}-monitor`;
+        const output = await eventually(
+            async () => (await execa("docker", ["logs", name], { all: true })).all,
+            (text) => text.includes("ended with exit code"),
+            300,
+        );
+        // It got in, and found that this model was not made by the example.
+        expect(output).toContain('version 2 of "good" has no tag data_run');
+        await expect(docker("exec", name, "touch", "/var/lib/records/x")).rejects.toThrow("Read-only file system");
+        const { Config } = await container(stack, "model-good-monitor");
+        expect(`${Config.Env?.join() ?? ""}${output}`).not.toContain(password);
     });
 });
 

@@ -105,7 +105,12 @@ describe("a monitor", () => {
                 ...["--param-list", "minimum_samples=120"],
                 ...["--param-list", "promote=auto"],
             ],
-            envs: ["HOME=/run/secrets/platform", "MLFLOW_TRACKING_URI=http://mlflow:5000", "PYTHONDONTWRITEBYTECODE=1"],
+            envs: [
+                "HOME=/run/secrets/platform",
+                "MLFLOW_EXPERIMENT_NAME=monitor of Iris flowers",
+                "MLFLOW_TRACKING_URI=http://mlflow:5000",
+                "PYTHONDONTWRITEBYTECODE=1",
+            ],
             tmpfs: { "/tmp": "rw,noexec,nosuid,nodev,size=512m" },
             memory: 2048,
             memorySwap: 2048,

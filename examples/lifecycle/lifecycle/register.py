@@ -19,17 +19,22 @@ def register(training_run: str, experiment: str, model: str, tags: dict[str, str
         )
     name = model or data.model_name(about["dataset"])
     with tracking.step_run("register", experiment, {"run": training_run, "model": name}) as run:
+        copied = {
+            key: value
+            for key, value in about.items()
+            if key in ("dataset", "seed", "data_run") or key.startswith("sha256_")
+        }
         earlier = tracking.client.search_model_versions(f"run_id = '{training_run}' and name = '{name}'")
         # A second time gives the same version.
-        version = earlier[0] if earlier else mlflow.register_model(f"runs:/{training_run}/model", name)
+        version = (
+            earlier[0]
+            if earlier
+            else mlflow.register_model(f"runs:/{training_run}/model", name, tags={**copied, **(tags or {})})
+        )
         tracking.client.update_registered_model(name, data.find(about["dataset"]).description)
         tracking.client.update_model_version(
             name, version.version, f"Trained on {about['dataset']}, seed {about['seed']}, by run {training_run}."
         )
-        copied = {key: value for key, value in about.items() if key in ("dataset", "seed", "data_run")}
-        digests = {key: value for key, value in about.items() if key.startswith("sha256_")}
-        for tag, value in {**copied, **digests, **(tags or {})}.items():
-            tracking.client.set_model_version_tag(name, version.version, tag, value)
         tracking.client.set_registered_model_alias(name, tracking.CANDIDATE, version.version)
         mlflow.set_tags({"model": name, "version": version.version, "training_run": training_run})
         tracking.say("register", run.info.run_id, f'version {version.version} of "{name}" is the {tracking.CANDIDATE}')

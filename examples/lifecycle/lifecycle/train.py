@@ -4,11 +4,28 @@ The default hyper-parameters are a quick first attempt that the thresholds refus
 """
 
 import argparse
+import time
+from itertools import batched
 
 import mlflow
+from mlflow.entities import Metric
 from mlflow.models import infer_signature
+from mlflow.utils.validation import MAX_METRICS_PER_BATCH
 
 from lifecycle import command, learner, plots, splits, tracking
+
+
+def log_curves(run_id: str, curves: dict[str, list[dict[str, float]]]) -> None:
+    """Scores of each table after each iteration, in as few requests as MLflow allows."""
+    now = int(time.time() * 1000)
+    values = [
+        Metric(f"{name}_{metric}", value, now, step)
+        for name, stages in curves.items()
+        for step, scores in enumerate(stages, start=1)
+        for metric, value in scores.items()
+    ]
+    for some in batched(values, MAX_METRICS_PER_BATCH, strict=False):
+        tracking.client.log_batch(run_id, metrics=some)
 
 
 def train(data_run: str, experiment: str, hyperparameters: dict[str, object], parameters_from: str = "") -> str:
@@ -32,14 +49,7 @@ def train(data_run: str, experiment: str, hyperparameters: dict[str, object], pa
             name: list(learner.curve(parts.task, made, parts.inputs(name), parts.target(name)))
             for name in ("training", "validation")
         }
-        for step, stages in enumerate(zip(*curves.values(), strict=True), start=1):
-            values = {
-                f"{name}_{metric}": value
-                for name, scores in zip(curves, stages, strict=True)
-                for metric, value in scores.items()
-            }
-            mlflow.log_metrics(values, step=step, synchronous=False)
-        mlflow.flush_async_logging()
+        log_curves(run_id, curves)
         plots.log_learning_curve({name: [scores["loss"] for scores in stages] for name, stages in curves.items()})
         validation = parts.inputs("validation")
         predicted = made.predict(validation)

@@ -1,5 +1,5 @@
 /** A step of the lifecycle: the container it runs in, what that is given, and how it ends. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
@@ -92,7 +92,8 @@ describe("a step of the lifecycle", () => {
         expect(options).toBe(
             "create --interactive --init --name mlflow-platform-prod-lifecycle-x --network mlflow-platform-prod-backend " +
                 "--user 1000:1000 --cap-drop ALL --security-opt no-new-privileges --memory 4096m --memory-swap 4096m " +
-                "--env MLFLOW_TRACKING_URI=http://mlflow:5000 --env HOME=/tmp/home --env LIFECYCLE_EXIT_FILE=/tmp/exit-code " +
+                "--env MLFLOW_TRACKING_URI=http://mlflow:5000 --env HOME=/tmp/home --env MLFLOW_EXPERIMENT_NAME=lifecycle " +
+                "--env LIFECYCLE_EXIT_FILE=/tmp/exit-code " +
                 "--env PYTHONDONTWRITEBYTECODE=1",
         );
         expect(rest).toMatch(/^sh -c umask 077/);
@@ -110,7 +111,6 @@ describe("a step of the lifecycle", () => {
     it("gets the administrator's credentials by its input alone, a percent sign as MLflow's file has it", async () => {
         engine();
         await run();
-        const { readFileSync } = await import("node:fs");
         expect(readFileSync(join(commands.directory, "input"), "utf8")).toBe(
             "[mlflow]\nmlflow_tracking_username = admin\nmlflow_tracking_password = 100 %% hunter2\n",
         );
@@ -119,12 +119,17 @@ describe("a step of the lifecycle", () => {
 
     it("gets a person's own credentials where the environment has them, and none without a login", async () => {
         engine();
-        const { readFileSync } = await import("node:fs");
         const input = () => readFileSync(join(commands.directory, "input"), "utf8");
         await run({}, {}, up, { MLFLOW_TRACKING_USERNAME: "ana", MLFLOW_TRACKING_PASSWORD: "ana's own" });
         expect(input()).toBe("[mlflow]\nmlflow_tracking_username = ana\nmlflow_tracking_password = ana's own\n");
         await run({}, { mlflowAuth: "false" });
         expect(input()).toBe("");
+    });
+
+    it("belongs to the experiment that a parameter names", async () => {
+        engine();
+        await run({ param: ["experiment=tumours"] });
+        expect(commands.calls().join("\n")).toContain("--env MLFLOW_EXPERIMENT_NAME=tumours ");
     });
 
     it("may read the predictions of a served model: of the first, or of the one that is named", async () => {

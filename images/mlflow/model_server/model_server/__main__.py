@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import signal
+import sys
 
 import aiohttp
-from aiohttp import web
 
 from model_server import settings
 from model_server.front import Front
@@ -16,8 +16,7 @@ from model_server.supervisor import Supervisor
 PORT = 8080
 
 
-async def main():
-    chosen = settings.read()
+async def serve(chosen):
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
@@ -25,21 +24,27 @@ async def main():
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2)
     async with aiohttp.ClientSession(connector=connector) as session:
         supervisor = Supervisor(session, chosen, Registry(session, chosen))
-        front = Front(session, chosen, supervisor, Recorder(chosen))
-        runner = web.AppRunner(front.application(), access_log=None, shutdown_timeout=10)
-        await runner.setup()
-        await web.TCPSite(runner, "0.0.0.0", PORT).start()
-        following = asyncio.create_task(supervisor.run())
-        waiting = asyncio.create_task(ended.wait())
-        await asyncio.wait((following, waiting), return_when=asyncio.FIRST_COMPLETED)
-        await runner.cleanup()
+        recorder = Recorder(chosen)
+        async with Front(session, chosen, supervisor, recorder).listen(PORT):
+            work = [asyncio.create_task(part) for part in (supervisor.run(), recorder.run(), ended.wait())]
+            # The first two end only by an error of this program; the engine starts the container again.
+            finished, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        await recorder.finish(2)
+        for task in work:
+            task.cancel()
         await supervisor.stop()
-        if following.done():
-            # It never ends but by an error of its own; the engine starts the container again.
-            following.result()
-        following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await following
+            await asyncio.gather(*finished)
 
 
-asyncio.run(main())
+def main():
+    try:
+        chosen = settings.read()
+    except (KeyError, ValueError) as error:
+        print(f"model_server: the environment has no usable value: {error}", file=sys.stderr)
+        return 78
+    asyncio.run(serve(chosen))
+    return 0
+
+
+sys.exit(main())

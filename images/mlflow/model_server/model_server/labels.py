@@ -3,6 +3,7 @@
 Columns: prediction_id, label, and row (counted from 0) where a request had several.
 """
 
+import contextlib
 import csv
 import json
 import sys
@@ -30,7 +31,7 @@ def read(source):
         row = (values.get("row") or "0").strip()
         if not prediction or not label:
             raise Unusable(f"line {line}: prediction_id or label is empty")
-        if not row.isdigit():
+        if not row.isdecimal():
             raise Unusable(f'line {line}: row is "{row}": it has to be a number, counted from 0')
         if (prediction, int(row)) in labels:
             raise Unusable(f"line {line}: there is a label of {prediction}, row {row}, already")
@@ -40,31 +41,38 @@ def read(source):
     return labels
 
 
-def recorded():
-    """Prediction id → number of rows, of all that is recorded."""
+def recorded(predictions):
+    """Prediction id → number of rows, of those of these predictions that are recorded."""
     rows = {}
     for path in RECORDS.glob("predictions-*.jsonl"):
-        with path.open() as file:
-            for line in file:
+        # A file that has just been removed for its age, a line that is just being written.
+        with contextlib.suppress(FileNotFoundError), path.open() as file:
+            for line in filter(lambda line: line.endswith("\n"), file):
                 record = json.loads(line)
-                rows[record["prediction_id"]] = len(record["predictions"])
+                if record["prediction_id"] in predictions:
+                    rows[record["prediction_id"]] = len(record["predictions"])
     return rows
 
 
 def main():
+    # As spreadsheets write it.
+    sys.stdin.reconfigure(encoding="utf-8-sig", newline="")
     try:
         labels = read(sys.stdin)
     except (Unusable, csv.Error, UnicodeDecodeError) as error:
         print(f"labels: {error}", file=sys.stderr)
         return 1
-    rows = recorded()
+    rows = recorded({prediction for prediction, _ in labels})
     known = {key: label for key, label in labels.items() if key[1] < rows.get(key[0], 0)}
     unknown = [key for key in labels if key not in known]
     if known:
-        with (RECORDS / f"labels-{stamp()}.csv").open("w", newline="") as file:
+        path = RECORDS / f"labels-{stamp()}.csv"
+        unfinished = path.with_suffix(".new")
+        with unfinished.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["prediction_id", "row", "label"])
             writer.writerows([*key, label] for key, label in known.items())
+        unfinished.rename(path)
     print(f"{len(known)} labels joined, {len(unknown)} unknown prediction ids{':' if unknown else ''}")
     for prediction, row in unknown[:20]:
         print(f"  {prediction}, row {row}")

@@ -1,13 +1,11 @@
 """Predictions on the volume: files of JSON lines, limited by size and age. What cannot be written is dropped, never a request."""
 
+import asyncio
 import contextlib
 import csv
 import io
 import json
-import os
-import queue
 import random
-import threading
 import time
 from datetime import UTC, datetime
 
@@ -18,35 +16,42 @@ from model_server.settings import MEBIBYTE, RECORDS
 # What may wait to be written.
 WAITING, WAITING_BYTES = 1000, 64 * MEBIBYTE
 FILE_SECONDS = 3600
+SHARES = 16
 
 
 def stamp():
-    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S-%f")
 
 
 def column_names(model):
-    """The columns of a model's signature, in order."""
+    """The columns of a model's signature, in order; none for a tensor's."""
     settings = yaml.safe_load((model / "MLmodel").read_text())
-    inputs = json.loads(settings["signature"]["inputs"])
-    return [column.get("name") or str(index) for index, column in enumerate(inputs)]
+    return [column["name"] for column in json.loads(settings["signature"]["inputs"]) if column.get("name")]
 
 
 def number(text):
     with contextlib.suppress(ValueError):
         return float(text)
-    return text
+    return text or None
+
+
+def named(values, names):
+    """A row as a dictionary; columns without a name are numbered, as pandas has it."""
+    if isinstance(values, dict):
+        return values
+    values = values if isinstance(values, list) else [values]
+    return dict(zip(names if len(names) == len(values) else map(str, range(len(values))), values, strict=False))
 
 
 def rows_of(content_type, body, names):
     """A request's rows as dictionaries, whichever of MLflow's formats it has; raises ValueError where it has none of them."""
-    if content_type.split(";")[0].strip() == "text/csv":
-        return [
-            {name: number(value) for name, value in row.items()} for row in csv.DictReader(io.StringIO(body.decode()))
-        ]
+    if content_type.split(";")[0].strip().lower() == "text/csv":
+        rows = csv.DictReader(io.StringIO(body.decode("utf-8-sig")))
+        return [{name: number(value) for name, value in row.items()} for row in rows]
     data = json.loads(body)
     if "dataframe_split" in data:
         frame = data["dataframe_split"]
-        return [dict(zip(frame.get("columns") or names, row, strict=False)) for row in frame["data"]]
+        return [named(row, frame.get("columns") or names) for row in frame["data"]]
     if "dataframe_records" in data:
         return data["dataframe_records"]
     values = data.get("instances", data.get("inputs"))
@@ -54,22 +59,17 @@ def rows_of(content_type, body, names):
         columns = {name: value if isinstance(value, list) else [value] for name, value in values.items()}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if not isinstance(values, list):
-        raise ValueError("no rows")  # noqa: TRY004
-    return [
-        row if isinstance(row, dict) else dict(zip(names, row if isinstance(row, list) else [row], strict=False))
-        for row in values
-    ]
+        raise ValueError("the request has no rows")  # noqa: TRY004
+    return [named(row, names) for row in values]
 
 
 class Recorder:
     def __init__(self, settings):
         self.settings = settings
-        self.queue = queue.Queue(WAITING)
+        self.queue = asyncio.Queue(WAITING)
         self.pending = self.written = self.dropped = 0
         self.names = {}
         self.file, self.opened = None, 0.0
-        if settings.record_rate > 0:
-            threading.Thread(target=self.work, daemon=True).start()
 
     def status(self):
         return {"rate": self.settings.record_rate, "written": self.written, "dropped": self.dropped}
@@ -78,28 +78,38 @@ class Recorder:
         if random.random() >= self.settings.record_rate:
             return
         size = len(body) + len(answer)
-        if self.pending + size > WAITING_BYTES:
-            self.dropped += 1
+        if self.queue.full() or self.pending + size > WAITING_BYTES:
+            self.drop("too much waits to be written")
             return
-        try:
-            self.queue.put_nowait((prediction, datetime.now(UTC), scoring, content_type, body, answer))
-            self.pending += size
-        except queue.Full:
-            self.dropped += 1
+        self.pending += size
+        self.queue.put_nowait((prediction, datetime.now(UTC), scoring, content_type, body, answer))
 
-    def work(self):
+    def drop(self, reason):
+        self.dropped += 1
+        if self.dropped in (1, 10, 100) or self.dropped % 1000 == 0:
+            print(f"records: {self.dropped} dropped, the last one because {reason}", flush=True)
+
+    async def run(self):
+        """Writes what is offered. Whatever a body or the volume brings, it goes on."""
         while True:
-            item = self.queue.get()
             try:
-                self.write(self.line(*item))
-                self.written += 1
-            # Whatever a body or the volume brings: nobody waits for this thread, and it has to go on.
+                async with asyncio.timeout(FILE_SECONDS):
+                    item = await self.queue.get()
+            except TimeoutError:
+                item = None
+            try:
+                await asyncio.to_thread(self.write, item)
+                self.written += item is not None
             except Exception as error:  # noqa: BLE001
-                self.dropped += 1
-                if self.dropped in (1, 10, 100) or self.dropped % 1000 == 0:
-                    print(f"records: {self.dropped} dropped, the last one because of {error!r}", flush=True)
-            finally:
+                self.drop(f"of {error!r}")
+            if item:
                 self.pending -= len(item[4]) + len(item[5])
+                self.queue.task_done()
+
+    async def finish(self, seconds):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.queue.join()
 
     def line(self, prediction, moment, scoring, content_type, body, answer):
         names = self.names.get(scoring.model)
@@ -108,7 +118,7 @@ class Recorder:
         rows = rows_of(content_type, body, names)
         predictions = json.loads(answer)["predictions"]
         if not isinstance(predictions, list) or len(predictions) != len(rows):
-            raise ValueError("not one prediction for each row")
+            raise ValueError("there is not one prediction for each row")
         record = {
             "prediction_id": prediction,
             "time": moment.isoformat(),
@@ -119,15 +129,20 @@ class Recorder:
         }
         return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
-    def write(self, line):
-        share = self.settings.record_bytes // 16
+    def write(self, item):
+        """Appends a record; without one looks only whether files are too old."""
+        line = self.line(*item) if item else b""
+        share = self.settings.record_bytes // SHARES
+        if len(line) > share:
+            raise ValueError(f"it is larger than 1/{SHARES} of all records")
         if self.file and (self.file.tell() + len(line) > share or time.monotonic() - self.opened > FILE_SECONDS):
             self.file.close()
             self.file = None
         if self.file is None:
-            self.make_room(len(line) + share)
-            path = RECORDS / f"predictions-{stamp()}-{os.getpid()}.jsonl"
-            self.file = path.open("ab", buffering=0)
+            self.make_room(share)
+            if not item:
+                return
+            self.file = (RECORDS / f"predictions-{stamp()}.jsonl").open("ab", buffering=0)
             self.opened = time.monotonic()
         before = self.file.tell()
         try:
@@ -140,14 +155,13 @@ class Recorder:
             raise
 
     def make_room(self, wanted):
-        files = sorted(RECORDS.glob("predictions-*.jsonl"))
+        """Removes what is too old, and the oldest until there is room for that many bytes."""
         oldest = time.time() - self.settings.record_days * 86400
-        sizes = {path: path.stat().st_size for path in files}
-        total = sum(sizes.values())
-        for path in files:
-            if path.stat().st_mtime < oldest or total + wanted > self.settings.record_bytes:
-                total -= sizes[path]
-                path.unlink()
-        for path in RECORDS.glob("labels-*.csv"):
-            if path.stat().st_mtime < oldest:
-                path.unlink()
+        found = [
+            (path, path.stat()) for pattern in ("predictions-*.jsonl", "labels-*.csv") for path in RECORDS.glob(pattern)
+        ]
+        total = sum(status.st_size for _, status in found)
+        for path, status in sorted(found, key=lambda entry: entry[1].st_mtime):
+            if status.st_mtime < oldest or total + wanted > self.settings.record_bytes:
+                total -= status.st_size
+                path.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Which version has the alias, by MLflow's REST API."""
 
 import hashlib
+import ssl
 from typing import NamedTuple
 
 import aiohttp
@@ -30,13 +31,16 @@ class Registry:
         self.session, self.settings = session, settings
         given = settings.username and settings.password is not None
         self.auth = aiohttp.BasicAuth(settings.username, settings.password, "utf-8") if given else None
+        self.tls = ssl.create_default_context(cafile=settings.authority) if settings.authority else True
 
     async def get(self, path, **parameters):
         """An answer; None where there is no such thing."""
         url = f"{self.settings.tracking_uri}/api/2.0/mlflow/{path}"
         timeout = aiohttp.ClientTimeout(total=20)
         try:
-            async with self.session.get(url, params=parameters, auth=self.auth, timeout=timeout) as response:
+            async with self.session.get(
+                url, params=parameters, auth=self.auth, ssl=self.tls, timeout=timeout
+            ) as response:
                 if response.status == 404:
                     return None
                 if response.status == 200:

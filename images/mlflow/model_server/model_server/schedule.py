@@ -28,8 +28,16 @@ def main():
             print(f'schedule: "{options.cron}" is not a time as cron has it: {error}', file=sys.stderr)
             return 78
         NEXT.write_text(following.isoformat())
-        time.sleep((following - now).total_seconds())
-        code = subprocess.run(options.command, check=False).returncode
+        # By the clock, which may be set meanwhile.
+        while (rest := (following - datetime.now(UTC)).total_seconds()) > 0:
+            time.sleep(min(rest, 30))
+        process = subprocess.Popen(options.command)
+        try:
+            code = process.wait()
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
         print(f"schedule: the run of {following:%Y-%m-%d %H:%M} UTC ended with exit code {code}", flush=True)
         LAST.write_text(json.dumps({"time": following.isoformat(), "code": code}))
 

@@ -1,19 +1,20 @@
 """A version's scoring process: MLflow's own server, in the version's environment."""
 
 import asyncio
-import collections
 import contextlib
 import json
+import math
 import socket
 
 import aiohttp
 
-from model_server.processes import Failed, ending, last_lines, terminate
+from model_server.processes import Failed, ending, last_lines, terminate, weigh
 from model_server.settings import plain_environment
 
 START_SECONDS = 300
-# Of a process that has to go, the kernel takes the candidate first and never the front.
+# Of what has to go, the kernel takes the candidate first and never the front.
 CANDIDATE, SERVING = 1000, 500
+SAID = 16384
 
 
 def free_port():
@@ -23,29 +24,30 @@ def free_port():
 
 
 class Scoring:
-    """One process; `version` is the registry's number of what it serves."""
+    """The process of one version, and the next one when it is started again."""
 
     def __init__(self, session, version, model, environment, seconds):
         self.session, self.version, self.model, self.environment = session, version, model, environment
         self.seconds = seconds
         self.under_way = 0
         self.process = None
+        self.listener = None
         self.url = None
-        self.said = collections.deque(maxlen=40)
+        self.said = b""
 
-    async def start(self):
+    async def start(self, score):
         """Starts it and waits for its /ping; raises Failed with the reason."""
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
+        self.said = b""
         binaries = self.environment / "bin"
         environment = plain_environment() | {
             "PATH": f"{binaries}:/usr/bin:/bin",
             "VIRTUAL_ENV": str(self.environment),
             # How mlflow/pyfunc/scoring_server tells its application which model it is.
             "__pyfunc_model_path__": str(self.model),
-            "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": str(int(self.seconds)),
+            "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": str(math.ceil(self.seconds)),
         }
-        self.said.clear()
         self.process = await asyncio.create_subprocess_exec(
             *(str(binaries / "python"), "-m", "uvicorn", "mlflow.pyfunc.scoring_server.app:app"),
             *("--host", "127.0.0.1", "--port", str(port), "--no-access-log", "--timeout-graceful-shutdown", "5"),
@@ -54,8 +56,8 @@ class Scoring:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        self.weigh(CANDIDATE)
-        self.listener = asyncio.create_task(self.listen())
+        weigh(self.process, score)
+        self.listener = asyncio.create_task(self.listen(self.process.stdout))
         try:
             async with asyncio.timeout(START_SECONDS):
                 while not await self.answers():
@@ -63,28 +65,25 @@ class Scoring:
                         raise Failed(await self.why())
                     await asyncio.sleep(0.2)
         except TimeoutError:
-            raise Failed(f"it did not answer /ping within {START_SECONDS} s: {last_lines(self.text())}") from None
+            await terminate(self.process, 0)
+            raise Failed(f"it did not answer /ping within {START_SECONDS} s: {self.last_words()}") from None
 
-    async def listen(self):
-        async for line in self.process.stdout:
-            text = line.decode(errors="replace").rstrip()
-            self.said.append(text)
-            print(f"version {self.version}: {text}", flush=True)
+    async def listen(self, output):
+        """Passes on what it prints. By chunks: a process whose output is not read stands still, however long its lines are."""
+        while chunk := await output.read(65536):
+            self.said = (self.said + chunk)[-SAID:]
+            for line in chunk.decode(errors="replace").splitlines():
+                print(f"version {self.version.number}: {line}", flush=True)
 
-    def text(self):
-        return "\n".join(self.said)
+    def last_words(self):
+        return last_lines(self.said.decode(errors="replace"))
 
     async def why(self):
         """Why the process ended."""
-        await self.process.wait()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self.listener), 2)
-        code = self.process.returncode
-        return ending(code) if code < 0 else f"{last_lines(self.text())} ({ending(code)})"
-
-    def weigh(self, score):
-        with contextlib.suppress(OSError), open(f"/proc/{self.process.pid}/oom_score_adj", "w") as file:
-            file.write(str(score))
+        code = await self.process.wait()
+        # A child of its own may hold its output open.
+        await asyncio.wait((self.listener,), timeout=2)
+        return ending(code) if code < 0 else f"{self.last_words()} ({ending(code)})"
 
     async def answers(self):
         try:
@@ -106,26 +105,31 @@ class Scoring:
                 timeout=aiohttp.ClientTimeout(total=self.seconds),
             ) as response:
                 if response.status != 200:
-                    text = reason_of(await response.text())
+                    text = reason_of(await response.text(errors="replace"))
                     raise Failed(f"it answers its own input example with {response.status}: {text}")
-        except (aiohttp.ClientError, TimeoutError) as error:
-            why = await self.why() if await self.has_ended() else str(error) or "no answer"
+        except TimeoutError:
+            raise Failed(f"it does not answer its own input example within {self.seconds:g} s") from None
+        except aiohttp.ClientError as error:
+            why = await self.why() if await self.ended() else error
             raise Failed(f"it does not answer its own input example: {why}") from error
 
-    async def has_ended(self):
+    async def ended(self):
+        """Whether it is at its end, which shows a little later than on its connections."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self.process.wait()), 1)
+            await asyncio.wait_for(self.process.wait(), 1)
         return self.process.returncode is not None
 
     async def stop(self, seconds=10):
         """Ends it once the requests that it is at are answered."""
         if self.process is None:
             return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.seconds):
-                while self.under_way and self.process.returncode is None:
-                    await asyncio.sleep(0.05)
-        await terminate(self.process, seconds)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.seconds):
+                    while self.under_way and self.process.returncode is None:
+                        await asyncio.sleep(0.05)
+        finally:
+            await terminate(self.process, seconds)
 
 
 def reason_of(text):

@@ -20,6 +20,7 @@ class Settings(NamedTuple):
     tracking_uri: str
     username: str | None
     password: str | None
+    authority: Path | None
     request_bytes: int
     request_seconds: float
     request_concurrency: int
@@ -42,6 +43,7 @@ def read():
         tracking_uri=os.environ["MLFLOW_TRACKING_URI"].rstrip("/"),
         username=env("MLFLOW_TRACKING_USERNAME"),
         password=secret("mlflow_password"),
+        authority=path if (path := SECRETS / "mlflow_ca").exists() else None,
         request_bytes=int(env("REQUEST_SIZE", "16")) * MEBIBYTE,
         request_seconds=float(env("REQUEST_SECONDS", "60")),
         request_concurrency=int(env("REQUEST_CONCURRENCY", "8")),
@@ -64,7 +66,10 @@ def download_environment(settings):
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         # Signed URLs name the store, which is not on this network.
         "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     }
+    if settings.authority:
+        environment["MLFLOW_TRACKING_SERVER_CERT_PATH"] = str(settings.authority)
     if settings.username and settings.password is not None:
         environment |= {"MLFLOW_TRACKING_USERNAME": settings.username, "MLFLOW_TRACKING_PASSWORD": settings.password}
     return environment
