@@ -1,5 +1,6 @@
 """Python environments of models, made by uv from a model's own requirements and kept on the volume."""
 
+import functools
 import hashlib
 import json
 import re
@@ -53,15 +54,23 @@ async def ensure(model, discard):
     # Beside the model's own files, which it may name.
     wanted = model / "requirements.serving.txt"
     wanted.write_text("\n".join(requirements) + "\n")
+    install = functools.partial(
+        run,
+        *("uv", "pip", "install", "--quiet", "--only-binary", ":all:", "--python", str(place)),
+        *("--requirements", str(wanted)),
+        env=environment,
+        seconds=INSTALL_SECONDS,
+        cwd=model,
+    )
     try:
         await run("uv", "venv", "--quiet", "--python", interpreter, str(place), env=environment, seconds=VENV_SECONDS)
-        await run(
-            *("uv", "pip", "install", "--quiet", "--only-binary", ":all:", "--python", str(place)),
-            *("--requirements", str(wanted)),
-            env=environment,
-            seconds=INSTALL_SECONDS,
-            cwd=model,
-        )
+        await install()
+        server = next(place.glob("lib/python*/site-packages/mlflow/pyfunc/scoring_server"), place)
+        if not (server / "app.py").exists():
+            raise Failed("the MLflow among them is too old to be served here; log the model with a later one")
+        # A decorator of Starlette's that version 1 no longer has; these releases of MLflow do not say so.
+        if "@app.route(" in (server / "__init__.py").read_text():
+            await install("starlette<1")
     except Failed as error:
         raise type(error)(f"its requirements cannot be installed: {error}") from error
     (place / "complete").touch()

@@ -79,8 +79,8 @@ class Front:
         except web.HTTPException as error:
             allow = error.headers.get("Allow")
             return problem(error.status, error.reason, **({"Allow": allow} if allow else {}))
-        except web.RequestPayloadError as error:
-            return problem(400, f"The body cannot be read: {error.message.strip()}", Connection="close")
+        except web.RequestPayloadError:
+            return problem(400, "The body ends early, or is not of its Content-Encoding.", Connection="close")
 
     async def status(self, request):
         return web.json_response(self.supervisor.status() | {"recording": self.recorder.status()})
@@ -95,9 +95,8 @@ class Front:
             return self.too_long()
 
     def nothing_yet(self):
-        status = self.supervisor.status()
-        reasons = [status["reason"], (status["candidate"] or {}).get("reason")]
-        why = ": ".join(filter(None, reasons)) or "the first version is being made ready"
+        reasons = [self.supervisor.reason, (self.supervisor.candidate or {}).get("reason")]
+        why = "; ".join(filter(None, reasons)) or "the first version is being made ready"
         return problem(503, f"No version is served yet: {why}", **{"Retry-After": "10"})
 
     def too_long(self):

@@ -13,8 +13,8 @@ import yaml
 
 from model_server.settings import MEBIBYTE, RECORDS
 
-# What may wait to be written.
-WAITING, WAITING_BYTES = 1000, 64 * MEBIBYTE
+# What may wait to be written, and one record of it: taken apart it occupies some fifty times as much.
+WAITING, WAITING_BYTES, RECORD_BYTES = 1000, 16 * MEBIBYTE, MEBIBYTE
 FILE_SECONDS = 3600
 SHARES = 16
 
@@ -78,6 +78,9 @@ class Recorder:
         if random.random() >= self.settings.record_rate:
             return
         size = len(body) + len(answer)
+        if size > RECORD_BYTES:
+            self.drop(f"request and answer have more than {RECORD_BYTES} bytes")
+            return
         if self.queue.full() or self.pending + size > WAITING_BYTES:
             self.drop("too much waits to be written")
             return

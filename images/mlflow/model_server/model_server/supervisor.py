@@ -65,12 +65,17 @@ class Supervisor:
 
     async def run(self):
         self.directory.mkdir(parents=True, exist_ok=True)
-        # What served last serves again at once, whether MLflow answers or not.
+        # What served last serves again whether MLflow answers or not, and is not given up for what comes next.
         await self.want(self.recorded())
-        if self.attempt:
-            await self.attempt
+        resuming = self.attempt
         while True:
-            await self.look()
+            version = await self.look()
+            if resuming:
+                await asyncio.wait((resuming,))
+                resuming = None
+            await self.want(version)
+            if self.reason and not self.attempt:
+                self.decided = True
             await asyncio.sleep(self.settings.poll_seconds)
 
     def recorded(self):
@@ -86,7 +91,7 @@ class Supervisor:
             return None
 
     async def look(self):
-        """One look at the alias, and what follows from it."""
+        """The version that has the alias, or None; of an MLflow that does not answer, the one it had last."""
         try:
             version, reason = await self.registry.version(), None
         except Absent as error:
@@ -96,9 +101,7 @@ class Supervisor:
         if reason != self.reason:
             self.reason = reason
             print(f"status: {reason or 'MLflow answers'}", flush=True)
-        await self.want(version)
-        if reason and not self.attempt:
-            self.decided = True
+        return version
 
     async def want(self, version):
         if version != self.wanted:
