@@ -292,7 +292,8 @@ describe("monitor, and whether that is adequate", () => {
         expect(await checkout.ok("labels", [model, file, "--stack", stack])).toContain("200 labels joined");
         rmSync(directory, { recursive: true });
         load = served.load({ dataframe_split: await firstRows() });
-        await done("monitor", "window=200", "promote=auto");
+        // What is asked meanwhile is recorded, too; the labelled predictions have to be in the window.
+        await done("monitor", "window=5000", "promote=auto");
         expect(await registry.version(model, "production")).toBe("3");
         expect(await registry.version(model, "previous")).toBe("1");
         await served.serves("3");
@@ -374,9 +375,9 @@ describe("in a real browser", () => {
                 }
                 await page.screenshot({ path: join(screenshots, `${name}.png`) });
             };
-            await see("experiment", `experiments/${id}/runs`, "Which tumours are malignant", "rollback");
+            await see("experiment", `experiments/${id}/runs`, "promote", "evaluate");
             const nested = encodeURIComponent(`tags.mlflow.parentRunId = '${tuningRun}'`);
-            await see("tuning", `experiments/${id}/runs?searchFilter=${nested}`, "trial 19", "trial 0");
+            await see("tuning", `experiments/${id}/runs?searchFilter=${nested}`, "trial 19");
             await see("plot", `experiments/${id}/runs/${weakRun}/artifacts/${plot}`, plot.split("/").at(-1) ?? "");
             await see("model", `models/${model}`, model, "@ production");
             await see(
