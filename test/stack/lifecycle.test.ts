@@ -292,8 +292,8 @@ describe("monitor, and whether that is adequate", () => {
         expect(await checkout.ok("labels", [model, file, "--stack", stack])).toContain("200 labels joined");
         rmSync(directory, { recursive: true });
         load = served.load({ dataframe_split: await firstRows() });
-        // What is asked meanwhile is recorded, too; the labelled predictions have to be in the window.
-        await done("monitor", "window=5000", "promote=auto");
+        // What is asked meanwhile fills the window; predictions with labels count whenever they were made.
+        await done("monitor", "window=200", "promote=auto");
         expect(await registry.version(model, "production")).toBe("3");
         expect(await registry.version(model, "previous")).toBe("1");
         await served.serves("3");

@@ -60,10 +60,11 @@ def check(
 ) -> Check:
     """The verdict on a window of predictions."""
     labelled = window.dropna(subset=records.LABEL)
-    metrics = {"rows": len(window), "labelled_rows": len(labelled)}
-    if len(window) < minimum:
-        return Check(INSUFFICIENT, f"{len(window)} predictions of at least {minimum}", metrics, [], {})
-    columns = compared_columns(parts, version, window)
+    recent = window[window[records.RECENT]]
+    metrics = {"rows": len(recent), "labelled_rows": len(labelled)}
+    if len(recent) < minimum:
+        return Check(INSUFFICIENT, f"{len(recent)} predictions of at least {minimum}", metrics, [], {})
+    columns = compared_columns(parts, version, recent)
     found = drift.find_drift(columns, wanted.significance, wanted.psi)
     drifted = [one.column for one in found if one.drifted]
     metrics |= {
@@ -81,7 +82,7 @@ def check(
         worse = wanted.metric.is_better(wanted.quality, quality)
     else:
         reason = f"drift of {', '.join(drifted)}" if drifted else "no drift"
-        reason += f" in {len(window)} predictions"
+        reason += f" in {len(recent)} predictions"
         worse = bool(drifted)
     return Check(INADEQUATE if worse else ADEQUATE, reason, metrics, found, columns)
 
@@ -219,6 +220,6 @@ if __name__ == "__main__":
     parser.add_argument("--alias", default=tracking.PRODUCTION, help="alias of the version to look at")
     parser.add_argument("--records", default="/var/lib/records", help="directory of recorded predictions and labels")
     parser.add_argument("--minimum_samples", type=int, default=100, help="predictions without which it decides nothing")
-    parser.add_argument("--window", type=int, default=500, help="latest predictions that it looks at, at most")
+    parser.add_argument("--window", type=int, default=500, help="latest predictions, and latest labelled ones, at most")
     parser.add_argument("--retrain", choices=["true", "false"], default="true", help="false: report only")
     command.run(main, parser)

@@ -9,8 +9,8 @@ import pandas as pd
 from lifecycle.errors import UserError
 
 # Columns beside the inputs; the prefix keeps them apart from those.
-ID, ROW, TIME, PREDICTION, LABEL = "__id", "__row", "__time", "__prediction", "__label"
-OWN = [ID, ROW, TIME, PREDICTION, LABEL]
+ID, ROW, TIME, PREDICTION, RECENT, LABEL = "__id", "__row", "__time", "__prediction", "__recent", "__label"
+OWN = [ID, ROW, TIME, PREDICTION, RECENT, LABEL]
 
 
 def newest_first(directory: Path) -> Iterator[dict]:
@@ -38,22 +38,33 @@ def read_labels(directory: Path) -> pd.DataFrame:
 
 
 def read(directory: str, model: str, version: str, columns: list[str], window: int) -> pd.DataFrame:
-    """The latest predicted rows of a version, oldest first: inputs, prediction, and label where there is one."""
+    """Predicted rows of a version, oldest first: inputs, prediction, and label where there is one.
+
+    They are the latest (`RECENT`), and beside them the latest that have labels: what comes true comes true later.
+    """
     place = Path(directory)
     if not place.is_dir():
         raise UserError(f"records: there is no directory {directory}")
     rows = []
+    recent = labelled = 0
     try:
+        labels = read_labels(place)
+        known = set(zip(labels[ID], labels[ROW], strict=True))
         for record in newest_first(place):
             if record["model"] != model or str(record["version"]) != version:
                 continue
-            rows += [
-                {**inputs, ID: record["prediction_id"], ROW: number, TIME: record["time"], PREDICTION: prediction}
-                for number, (inputs, prediction) in enumerate(zip(record["inputs"], record["predictions"], strict=True))
-            ]
-            if len(rows) >= window:
+            pairs = list(enumerate(zip(record["inputs"], record["predictions"], strict=True)))
+            for number, (inputs, prediction) in reversed(pairs):
+                own = {ID: record["prediction_id"], ROW: number, TIME: record["time"], PREDICTION: prediction}
+                is_recent = recent < window
+                is_labelled = (own[ID], number) in known and labelled < window
+                if is_recent or is_labelled:
+                    rows.append({**inputs, **own, RECENT: is_recent})
+                recent += is_recent
+                labelled += is_labelled
+            if recent >= window and labelled >= min(window, len(known)):
                 break
-        table = pd.DataFrame(rows, columns=[*columns, *OWN[:-1]]).astype({ID: str, ROW: int})
-        return table.sort_values(TIME, kind="stable").tail(window).merge(read_labels(place), on=[ID, ROW], how="left")
+        table = pd.DataFrame(rows, columns=[*columns, *OWN[:-1]]).astype({ID: str, ROW: int, RECENT: bool})
+        return table.iloc[::-1].merge(labels, on=[ID, ROW], how="left")
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise UserError(f"records: {directory} is not what the model server writes: {error!r}") from None
