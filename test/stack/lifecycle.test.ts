@@ -297,6 +297,8 @@ describe("monitor, and whether that is adequate", () => {
         expect(await registry.version(model, "production")).toBe("3");
         expect(await registry.version(model, "previous")).toBe("1");
         await served.serves("3");
+        // A few requests more, which it answers.
+        await new Promise((resolve) => setTimeout(resolve, 1000));
     });
 
     it("goes back by one command", async () => {
@@ -368,25 +370,30 @@ describe("in a real browser", () => {
                 localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
                 localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
             });
-            const see = async (name: string, path: string, ...texts: string[]) => {
+            const open = async (path: string, ...texts: string[]) => {
+                // Another fragment alone would not be another page.
+                await page.goto("about:blank");
                 await page.goto(`${trackingUri}/#/${path}`);
                 for (const text of texts) {
                     await shown(page, text);
                 }
-                await page.screenshot({ path: join(screenshots, `${name}.png`) });
+            };
+            const shoot = async (name: string) => page.screenshot({ path: join(screenshots, `${name}.png`) });
+            const see = async (name: string, path: string, ...texts: string[]) => {
+                await open(path, ...texts);
+                await shoot(name);
             };
             await see("experiment", `experiments/${id}/runs`, "promote", "evaluate");
             const nested = encodeURIComponent(`tags.mlflow.parentRunId = '${tuningRun}'`);
-            await see("tuning", `experiments/${id}/runs?searchFilter=${nested}`, "trial 19");
+            await open(`experiments/${id}/runs?searchFilter=${nested}`, "tune");
+            await page.locator('button[data-component-id*="runnamecellrenderer"]').first().click();
+            await shown(page, "trial 19");
+            await shoot("tuning");
             await see("plot", `experiments/${id}/runs/${weakRun}/artifacts/${plot}`, plot.split("/").at(-1) ?? "");
             await see("model", `models/${model}`, model, "@ production");
-            await see(
-                "monitoring",
-                `experiments/${monitoring}/runs/${series?.info.run_id ?? ""}/model-metrics`,
-                "largest_psi",
-            );
+            await open(`experiments/${monitoring}/runs/${series?.info.run_id ?? ""}/model-metrics`, "largest_psi");
             await page.locator(".js-plotly-plot .main-svg").first().waitFor();
-            await page.screenshot({ path: join(screenshots, "monitoring.png") });
+            await shoot("monitoring");
         });
     });
 });
