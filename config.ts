@@ -11,10 +11,11 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { closest } from "fastest-levenshtein";
 import { everyAddress } from "./components/addresses.ts";
+import { pemCertificates } from "./components/buildSecrets.ts";
 import { longestWait } from "./components/hardened.ts";
 import { hostProblems } from "./hostCheck.ts";
 import { type LastUpdate, partingProblems } from "./lastUpdate.ts";
-import { Problems, type ServedModel, parseServedModels } from "./servedModels.ts";
+import { Problems, type ServedModel, accountPrefix, parseServedModels } from "./servedModels.ts";
 import { UpdateError } from "./updateError.ts";
 
 /** One configuration key. `T` is the type of its parsed value. */
@@ -156,7 +157,7 @@ function certificates(key: Described<string>): Key<string> & { default: undefine
                 const { code = "" } = error as NodeJS.ErrnoException;
                 throw new Error(`"${path}" cannot be read (${code}): set the path of a PEM file`, { cause: error });
             }
-            const found = content.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+            const found = pemCertificates(content);
             try {
                 if (found.map((pem) => new X509Certificate(pem)).length > 0) {
                     return `${found.join("\n")}\n`;
@@ -305,8 +306,8 @@ export function usernameDefect(name: string): string | undefined {
 
 /** The same for a name that the configuration gives. */
 function ownUsernameDefect(name: string): string | undefined {
-    return name.startsWith("model-server-")
-        ? `"${name}" begins with model-server-, as the accounts of model servers do: set another name`
+    return name.startsWith(accountPrefix)
+        ? `"${name}" begins with ${accountPrefix}, as the accounts of model servers do: set another name`
         : usernameDefect(name);
 }
 

@@ -21,6 +21,7 @@ import { ServerCertificate } from "./components/serverCertificate.ts";
 import { Volume } from "./components/volume.ts";
 import { defaultAuthUser, defaultOwner, portOf, readConfiguration } from "./config.ts";
 import { readLastUpdate, recordJobs, recordPlaces } from "./lastUpdate.ts";
+import { accountPrefix } from "./servedModels.ts";
 
 const last = await readLastUpdate();
 const config = await readConfiguration(last);
@@ -62,7 +63,7 @@ const served = (config.modelServers ?? []).map((model) => ({
     ...model,
     server: `model-${model.name}` as const,
     networkId: new Network(`model-${model.name}`, { labels }).networkId,
-    account: `model-server-${model.name}`,
+    account: `${accountPrefix}${model.name}`,
     password: derivedSecret(modelServerKey, accountPurpose(model)),
     token: derivedSecret(modelServerKey, tokenPurpose(model)),
 }));

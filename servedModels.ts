@@ -2,6 +2,9 @@
 import { closest } from "fastest-levenshtein";
 import { longestWait } from "./components/hardened.ts";
 
+/** What the names of model servers' accounts at MLflow begin with (images/mlflow/platform_server, accounts.py); nobody else's may. */
+export const accountPrefix = "model-server-";
+
 /** A registered model that the stack serves. */
 export interface ServedModel {
     /** Short name, unique in the stack: of its containers, network and account. */

@@ -147,10 +147,15 @@ export function systemBundle(env: NodeJS.ProcessEnv): string | undefined {
     return [env.SSL_CERT_FILE, ...bundles].find((path) => path !== undefined && existsSync(path));
 }
 
+/** Every certificate in a text, in PEM form. */
+export function pemCertificates(text: string): string[] {
+    return text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+}
+
 /** The certificates of a bundle that are not among the public ones: a company's own. Undefined where there is none. */
 export function privateAuthorities(bundle: string): string | undefined {
     const known = new Set(rootCertificates.map((pem) => new X509Certificate(pem).fingerprint256));
-    const found = bundle.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+    const found = pemCertificates(bundle);
     const ours = found.filter((pem) => {
         try {
             return !known.has(new X509Certificate(pem).fingerprint256);

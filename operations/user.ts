@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { usernameDefect } from "../config.ts";
 import { type ClientEnvironment, clientScript } from "./clientScript.ts";
+import { accountPrefix } from "../servedModels.ts";
 import type { Places } from "./places.ts";
 import { configurationOf } from "./stackCheck.ts";
 import { openExisting } from "./stop.ts";
@@ -32,9 +33,6 @@ interface User {
 
 const users = "/api/2.0/mlflow/users";
 const permissions = "/api/3.0/mlflow/users/permissions";
-
-/** What the names of model servers' accounts begin with. The update makes these. */
-const reserved = "model-server-";
 
 /** A stack's server as its administrator sees it. */
 interface Administration {
@@ -175,7 +173,7 @@ async function grant(
 /** The people; model servers have accounts that are not shown. */
 async function people(api: TrackingApi): Promise<User[]> {
     const { users: all } = await api.json<{ users: User[] }>("GET", `${users}/list`);
-    return all.filter(({ username }) => !username.startsWith(reserved));
+    return all.filter(({ username }) => !username.startsWith(accountPrefix));
 }
 
 function refuseAdministrator({ administrator, stackName }: Administration, name: string): void {
@@ -189,9 +187,9 @@ function refuseAdministrator({ administrator, stackName }: Administration, name:
 }
 
 function refuseReserved(name: string): void {
-    if (name.startsWith(reserved)) {
+    if (name.startsWith(accountPrefix)) {
         throw new UserError(
-            `${name} is not a person's: names that begin with ${reserved} are the accounts of served models.`,
+            `${name} is not a person's: names that begin with ${accountPrefix} are the accounts of served models.`,
             "Each update makes and removes them as the configuration of the served models says. Choose another name.",
         );
     }
