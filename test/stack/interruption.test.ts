@@ -25,9 +25,9 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
         checkout.inside = engine.inside;
         process.env.DOCKER_HOST = engine.host;
         await checkout.ok("pulumi", ["stack", "init", stack]);
-        // There is no package source in the engine's network.
+        // There is no package source in the engine's network; the models' image is only recorded here, so any will do.
         const known = Object.fromEntries(services.map((name, at) => [imageKey(name), images[at] ?? ""]));
-        await checkout.set(stack, { ...known, mlflowAuth: "false" });
+        await checkout.set(stack, { ...known, modelImage: known.mlflowImage ?? "", mlflowAuth: "false" });
     });
     afterAll(async () => {
         await engine.remove();

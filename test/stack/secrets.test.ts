@@ -45,8 +45,10 @@ beforeAll(async () => {
     const keepers =
         resources.find(({ urn }) => urn.endsWith(":RandomId::authority"))?.outputs?.keepers?.plaintext ?? "{}";
     const { privateKey: pem = "" } = JSON.parse(keepers) as { privateKey?: string };
-    const privateKey = pem.split("\n")[1] ?? "";
-    expect(privateKey).toMatch(/^MIGHAgEA[A-Za-z0-9+/]{56}$/);
+    // Every key of this kind begins with the same 48 characters; those of its own go on until one that JSON or a URI may
+    // write otherwise.
+    const [privateKey = ""] = /^MIGHAgEA[A-Za-z0-9]{40,}/.exec(pem.split("\n")[1] ?? "") ?? [];
+    expect(privateKey).not.toBe("");
     secrets = { ...planted, kek, flask, privateKey };
 });
 
