@@ -10,6 +10,7 @@ import { ExternalS3 } from "./components/externalS3.ts";
 import { Gateway, type GatewayCertificate } from "./components/gateway.ts";
 import { GeneratedSecret } from "./components/generatedSecret.ts";
 import { Image, builds } from "./components/image.ts";
+import { recordJobs } from "./components/jobRecords.ts";
 import { Minio, networkNames } from "./components/minio.ts";
 import { Mlflow } from "./components/mlflow.ts";
 import { ModelServer } from "./components/modelServer.ts";
@@ -20,7 +21,7 @@ import { Postgres } from "./components/postgres.ts";
 import { ServerCertificate } from "./components/serverCertificate.ts";
 import { Volume } from "./components/volume.ts";
 import { defaultAuthUser, defaultOwner, portOf, readConfiguration } from "./config.ts";
-import { readLastUpdate, recordJobs, recordPlaces } from "./lastUpdate.ts";
+import { readLastUpdate, recordPlaces } from "./lastUpdate.ts";
 import { accountPrefix } from "./servedModels.ts";
 
 const last = await readLastUpdate();
@@ -311,7 +312,7 @@ export default {
         : { modelServerTokens: Object.fromEntries(modelServers.map(({ name, token }) => [name, token])) }),
     modelImage: known(modelImage),
     /** How each job ended; the next update reads it. */
-    jobs: recordJobs({ ...s3.jobRecords, ...mlflow.jobRecords }, last),
+    jobs: recordJobs({ ...s3.jobRecords, ...mlflow.jobRecords }, lastRecords),
     /** Where the data is; the next update refuses to part the stack from it. */
     dataPlaces: recordPlaces(
         config,

@@ -3,7 +3,7 @@
  * configuration that would part the stack from its data is refused by that record.
  */
 import * as pulumi from "@pulumi/pulumi";
-import type { JobRecord } from "./components/job.ts";
+import { type JobRecords, lastOutputs } from "./components/jobRecords.ts";
 import { shellWord } from "./components/shell.ts";
 import type { Configuration } from "./config.ts";
 
@@ -16,32 +16,15 @@ export type DataPlaces = Record<
 /** The record; a stack that is new has none. */
 export interface LastUpdate {
     /** How each job ended. */
-    readonly jobs?: Readonly<Record<string, JobRecord>> | undefined;
+    readonly jobs?: JobRecords | undefined;
     /** Where the data is, as far as there is any. */
     readonly dataPlaces?: Readonly<Partial<DataPlaces>> | undefined;
 }
 
 /** Reads the running program's own stack. */
 export async function readLastUpdate(): Promise<LastUpdate> {
-    const own = new pulumi.StackReference(`${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`);
-    const [jobs, dataPlaces] = await Promise.all([own.getOutputDetails("jobs"), own.getOutputDetails("dataPlaces")]);
-    return {
-        jobs: jobs.value as LastUpdate["jobs"],
-        dataPlaces: dataPlaces.value as LastUpdate["dataPlaces"],
-    };
-}
-
-/** The record of the jobs for the next update. A job that this update did not get to is as it was. */
-export function recordJobs(
-    records: Readonly<Record<string, pulumi.Output<JobRecord>>>,
-    last: LastUpdate,
-): Record<string, pulumi.Output<JobRecord | undefined>> {
-    return Object.fromEntries(
-        Object.entries(records).map(([name, record]) => [
-            name,
-            pulumi.recover<JobRecord | undefined>(record, () => last.jobs?.[name]),
-        ]),
-    );
+    const { jobs, dataPlaces } = await lastOutputs("jobs", "dataPlaces");
+    return { jobs: jobs as LastUpdate["jobs"], dataPlaces: dataPlaces as LastUpdate["dataPlaces"] };
 }
 
 function placesOf(c: Partial<Configuration>, { project, stack }: Names): DataPlaces {

@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
-import { join, relative, sep } from "node:path";
+import { createRequire } from "node:module";
+import { dirname, join, relative, sep } from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { buildSecrets } from "./buildSecrets.ts";
 
 /** An image that this project can build. */
 export interface Build {
-    /** Directory with the Dockerfile, relative to the project. */
+    /** Directory with the Dockerfile, relative to that of the program. */
     readonly context: string;
     /** Stage of the Dockerfile. Defaults to the last. */
     readonly target?: string;
@@ -19,15 +20,20 @@ export interface Build {
     readonly fromScratch?: boolean;
 }
 
+// The package is the program's own directory, or lies somewhere below it. A relative path is the same in every checkout, and
+// so in the state.
+const packageJson = createRequire(import.meta.url).resolve("mlflow-platform/package.json");
+const images = relative(process.cwd(), join(dirname(packageJson), "images"));
+
 /** What the platform runs. */
 export const builds = {
-    seed: { context: "images/seed", version: "1", fromScratch: true },
-    postgres: { context: "images/postgres", version: "17" },
-    minio: { context: "images/minio", version: "2026-02-12" },
-    gateway: { context: "images/gateway", version: "2.11.9" },
-    mlflow: { context: "images/mlflow", target: "server", version: "3.17.2" },
+    seed: { context: join(images, "seed"), version: "1", fromScratch: true },
+    postgres: { context: join(images, "postgres"), version: "17" },
+    minio: { context: join(images, "minio"), version: "2026-02-12" },
+    gateway: { context: join(images, "gateway"), version: "2.11.9" },
+    mlflow: { context: join(images, "mlflow"), target: "server", version: "3.17.2" },
     model: {
-        context: "images/mlflow",
+        context: join(images, "mlflow"),
         target: "model",
         version: "3.17.2",
         stableTag: "mlflow-platform/model:3.17.2",

@@ -3,16 +3,8 @@ import { execFileSync } from "node:child_process";
 import * as pulumi from "@pulumi/pulumi";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { JobRecord } from "../../components/job.ts";
 import { parseConfiguration } from "../../config.ts";
-import {
-    type DataPlaces,
-    type LastUpdate,
-    partingProblems,
-    readLastUpdate,
-    recordJobs,
-    recordPlaces,
-} from "../../lastUpdate.ts";
+import { type DataPlaces, type LastUpdate, partingProblems, readLastUpdate, recordPlaces } from "../../lastUpdate.ts";
 import { project, record, stack as recordedStack, valueOf } from "./support/recording.ts";
 import { text } from "./support/texts.ts";
 
@@ -49,35 +41,6 @@ describe("reading the last update", () => {
         ["a version of the program that recorded neither", { trackingUri: "http://127.0.0.1:5000" }],
     ])("gives nothing of %s", async (_words, outputs) => {
         expect((await read(outputs)).result).toEqual({ jobs: undefined, dataPlaces: undefined });
-    });
-});
-
-describe("the record of the jobs", () => {
-    const record = (exitCode: number, attempt: number): JobRecord => ({ exitCode, attempt });
-    const recorded = async (records: Record<string, pulumi.Output<JobRecord>>, last: LastUpdate) =>
-        valueOf(pulumi.output(recordJobs(records, last)));
-
-    it("is how each ended", async () => {
-        const last = { jobs: { a: record(1, 1), gone: record(0, 1) } };
-        expect(await recorded({ a: pulumi.output(record(0, 2)), b: pulumi.output(record(7, 1)) }, last)).toEqual({
-            a: record(0, 2),
-            b: record(7, 1),
-        });
-    });
-
-    it("is as it was for a job that this update did not get to", async () => {
-        const last = { jobs: { a: record(3, 4) } };
-        expect(await recorded({ a: failing(), b: pulumi.output(record(0, 1)) }, last)).toEqual({
-            a: record(3, 4),
-            b: record(0, 1),
-        });
-    });
-
-    it.each<[string, LastUpdate]>([
-        ["there was no update", {}],
-        ["it was not there then", { jobs: { b: record(0, 1) } }],
-    ])("is left out where %s", async (_words, last) => {
-        expect(await recorded({ a: failing() }, last)).toEqual({ a: undefined });
     });
 });
 
