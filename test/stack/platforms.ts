@@ -159,15 +159,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
         const data = join(dirname(checkout.directory), "minio-data");
         mkdirSync(data);
         chownSync(data, 1000, 1000);
-        const values = { ...plantedValues, minioVolumePath: { value: data, secret: false } };
-        for (const [key, { value, secret }] of Object.entries(values)) {
+        const entries = Object.entries(plantedValues);
+        const plain = entries.filter(([, { secret }]) => !secret).map(([key, { value }]) => [key, value] as const);
+        await checkout.set(planted, { ...Object.fromEntries(plain), minioVolumePath: data });
+        for (const [key, { value }] of entries.filter(([, { secret }]) => secret)) {
             // By standard input, as a user does who does not want a secret in the shell's history.
-            const child = checkout.spawn(
-                "pulumi",
-                ["config", "set", ...(secret ? ["--secret"] : []), key, "--stack", planted],
-                {},
-                value,
-            );
+            const child = checkout.spawn("pulumi", ["config", "set", "--secret", key, "--stack", planted], {}, value);
             const { code, output } = await ending(child);
             if (code !== 0) {
                 throw new Error(output);
