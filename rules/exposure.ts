@@ -29,7 +29,8 @@ const loopback: Rule = {
         const { ports, publishAllPorts } = resource.inputs;
         const open = records(ports).filter(
             // Without an address the engine publishes on every one.
-            ({ external, ip }) => external !== undefined && !isUnknown(ip) && !String(ip ?? "").startsWith("127."),
+            ({ external, ip }) =>
+                external !== undefined && !isUnknown(ip) && !(typeof ip === "string" && ip.startsWith("127.")),
         );
         const lacks = [
             ...(isGateway(resource) ? [] : ["without TLS: it is not the gateway"]),

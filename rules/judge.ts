@@ -26,9 +26,10 @@ export function violationsOf(rule: Rule, resource: Resource, stack: readonly Res
     }));
 }
 
-/** Every violation in a stack, resource by resource. */
-export function judge(stack: readonly Resource[]): Violation[] {
-    return stack.flatMap((resource) => rules.flatMap((rule) => violationsOf(rule, resource, stack)));
+/** Every violation in a stack, resource by resource. Of a part of a stack only what each resource says by itself. */
+export function judge(stack: readonly Resource[], isWhole = true): Violation[] {
+    const judged = rules.filter(({ needsStack }) => isWhole || !needsStack);
+    return stack.flatMap((resource) => judged.flatMap((rule) => violationsOf(rule, resource, stack)));
 }
 
 /** A violation as one text, wherever it is reported. */
