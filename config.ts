@@ -33,13 +33,15 @@ export interface Key<T> {
     readonly unset?: string;
     /** Must be set with `--secret`. */
     readonly secret?: true;
+    /** Its value is the path of a file of certificates. */
+    readonly file?: true;
     /** The variable of the Compose file that this key takes over. */
     readonly compose?: string;
     /** Turns the text into a value; throws an Error that says the defect and what to set. */
     readonly parse: (text: string) => T;
 }
 
-type Described<T> = Omit<Key<T>, "type" | "parse" | "default" | "secret"> & {
+type Described<T> = Omit<Key<T>, "type" | "parse" | "default" | "secret" | "file"> & {
     check?: (value: T) => string | undefined;
 };
 
@@ -146,6 +148,7 @@ function certificates(key: Described<string>): Key<string> & { default: undefine
     return {
         ...key,
         type: "text",
+        file: true,
         range: "path of a PEM file, relative to the project",
         default: undefined,
         parse: (path) => {
@@ -795,6 +798,21 @@ export function parseConfiguration(raw: RawConfiguration): { value: Configuratio
     };
 }
 
+/**
+ * The secrets that a configuration lacks because of what else it has, such as `pgPassword` with `pgHost`. A preview that has no
+ * secrets fills them in.
+ */
+export function missingSecrets(raw: RawConfiguration): string[] {
+    const { problems } = parseConfiguration(raw);
+    return Object.entries<Key<unknown>>(keys).flatMap(([name, key]) =>
+        key.secret &&
+        raw.values[name] === undefined &&
+        problems.some((problem) => problem.startsWith(`${name}: is needed `))
+            ? [name]
+            : [],
+    );
+}
+
 /** Problems of a database that runs here, or of one that somebody else runs. `isSet` tells also of a key with a problem. */
 function databaseProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) => boolean): string[] {
     const problems: string[] = [];
@@ -1021,7 +1039,11 @@ function accessProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) => 
 }
 
 /** Problems of a given certificate: whether it is the key's, is for this name, and is good today. */
-function givenCertificateProblems({ tlsCertificateFile, tlsPrivateKey, publicHost }: Partial<Configuration>): string[] {
+export function givenCertificateProblems({
+    tlsCertificateFile,
+    tlsPrivateKey,
+    publicHost,
+}: Partial<Configuration>): string[] {
     if (tlsCertificateFile === undefined) {
         return [];
     }

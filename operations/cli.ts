@@ -6,6 +6,8 @@ import { labels, status } from "./servedModel.ts";
 import { printClientScript } from "./clientScript.ts";
 import { interrupted, watchForInterruption } from "./interruption.ts";
 import { placesOf } from "./places.ts";
+import { type DriftOptions, drift } from "./drift.ts";
+import { type PreviewOptions, preview } from "./preview.ts";
 import { pulumi } from "./pulumi.ts";
 import { rotate } from "./rotate.ts";
 import { type StartOptions, start } from "./start.ts";
@@ -24,6 +26,8 @@ const baseOption = () =>
     new Option("--base <source>", "where the base image comes from (else: what answers)")
         .choices(["registry", "packages"])
         .env("MLFLOW_PLATFORM_BASE");
+
+const names = (text: string, earlier: string[]) => [...earlier, text];
 
 const places = placesOf(process.env);
 const program = new Command("npm run");
@@ -45,6 +49,30 @@ program
     .action(({ stack }: { stack: string }) => up(stack, places, process.env));
 
 program
+    .command("preview")
+    .summary("what an update of every stack would change, judged by the rules; changes nothing")
+    .option("--stack <name>", "the stack; again for each (else: all that have a Pulumi.<stack>.yaml)", names, [])
+    .option("--out <file>", "write the summary there instead of to standard output")
+    .option("--json", "for scripts, instead of Markdown")
+    .option("--explain", "say why each change is one and what it does, and list the rules")
+    .option(
+        "--detailed-exitcode",
+        "end with 2 where there are changes (else: 0; 1 where a preview failed or a rule is broken)",
+    )
+    .action(async (options: PreviewOptions) => {
+        process.exitCode = await preview(options, places, process.env);
+    });
+
+program
+    .command("drift")
+    .summary("what on the engine differs from what the stack made; changes nothing, ends with 2 where something does")
+    .addOption(stackOption())
+    .option("--json", "for scripts, instead of Markdown")
+    .action(async (options: DriftOptions) => {
+        process.exitCode = await drift(options, places, process.env);
+    });
+
+program
     .command("rotate")
     .summary("other values for generated credentials, in the running services")
     .addArgument(new Argument("<keys...>", "configuration keys, such as pgPassword").choices(generatedKeys))
@@ -52,7 +80,6 @@ program
     .action((keys: string[], { stack }: { stack: string }) => rotate(keys, stack, places, process.env));
 
 const user = program.command("user").summary("the people who may log in to MLflow");
-const names = (text: string, earlier: string[]) => [...earlier, text];
 const withRights = (command: Command) =>
     command
         .option("--admin", "may do everything, users included")

@@ -23,6 +23,9 @@ interface StateResource {
     /** Why its creation ended in an error, where it was made all the same. */
     readonly initErrors?: readonly string[] | null;
     readonly outputs?: Readonly<Record<string, unknown>>;
+    /** URNs with each of which it is replaced. */
+    readonly replaceWith?: readonly string[];
+    readonly dependencies?: readonly string[];
 }
 
 /** The resources of a stack's exported state. */

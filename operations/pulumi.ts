@@ -7,7 +7,7 @@ import { planEngine } from "./engine.ts";
 import { ended } from "./interruption.ts";
 import { type Places, makeState } from "./places.ts";
 import { choicesOf, planTools, variablesOf } from "./platform.ts";
-import { installToolchain } from "./toolchain.ts";
+import { type ToolchainPlan, installToolchain } from "./toolchain.ts";
 import { UserError } from "./userError.ts";
 import { cliRoot } from "./workspace.ts";
 
@@ -18,24 +18,22 @@ export function exportLines(variables: Record<string, string>, path: string): st
         .join("\n");
 }
 
-/** Runs the CLI with the arguments as they are, or prints the variables. Returns the exit code. */
-export async function pulumi(args: readonly string[], places: Places, env: NodeJS.ProcessEnv): Promise<number> {
-    makeState(places);
-    // Most commands need no engine; those that do say so themselves.
+/** What Pulumi's CLI needs, as far as it is there; nothing is changed. Most commands need no engine; those that do say so themselves. */
+export async function planCli(places: Places, env: NodeJS.ProcessEnv) {
     const engine = await planEngine(env).catch((error: unknown) => {
         if (error instanceof UserError) {
             return undefined;
         }
         throw error;
     });
-    const plan = await planTools(places, env, choicesOf(env), engine);
-    const variables = variablesOf({ ...plan, engine }, places, env);
-    if (args[0] === "--env") {
-        console.log(exportLines(variables, join(cliRoot(places), "bin")));
-        return 0;
-    }
-    if (!plan.toolchain.ready) {
-        await installToolchain(plan.toolchain, {
+    const { toolchain, base } = await planTools(places, env, choicesOf(env), engine);
+    return { engine, toolchain, variables: variablesOf({ base, engine }, places, env) };
+}
+
+/** Gets CLI and plugins where they are missing; standard output is left to the command. */
+export async function provideCli(toolchain: ToolchainPlan, places: Places, env: NodeJS.ProcessEnv): Promise<void> {
+    if (!toolchain.ready) {
+        await installToolchain(toolchain, {
             projectDir: places.project,
             pulumiHome: places.pulumiHome,
             env,
@@ -45,6 +43,17 @@ export async function pulumi(args: readonly string[], places: Places, env: NodeJ
             signal: ended,
         });
     }
+}
+
+/** Runs the CLI with the arguments as they are, or prints the variables. Returns the exit code. */
+export async function pulumi(args: readonly string[], places: Places, env: NodeJS.ProcessEnv): Promise<number> {
+    makeState(places);
+    const { toolchain, variables } = await planCli(places, env);
+    if (args[0] === "--env") {
+        console.log(exportLines(variables, join(cliRoot(places), "bin")));
+        return 0;
+    }
+    await provideCli(toolchain, places, env);
     const child = spawn(join(cliRoot(places), "bin", "pulumi"), args, {
         stdio: "inherit",
         env: { ...env, ...variables },

@@ -1,9 +1,13 @@
-/** `npm run reference`: writes docs/configuration.md from the table of keys, and the plain keys' defaults to Pulumi.yaml. */
+/**
+ * `npm run reference`: writes docs/configuration.md from the table of keys, the plain keys' defaults to Pulumi.yaml, and
+ * docs/rules.md from the rules.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Key, keys } from "../config.ts";
 import { servedModelFields } from "../servedModels.ts";
+import { rules } from "../rules/judge.ts";
 import { placesOf } from "./places.ts";
 
 const entries = Object.entries<Key<unknown>>(keys);
@@ -69,6 +73,29 @@ ${table(
 `;
 }
 
+/** The rules as Markdown. */
+export function rulesReference(): string {
+    return `# Rules
+
+<!-- Made by npm run reference from rules/. -->
+
+What \`npm run preview\` judges every resource of every stack by ([previews.md](previews.md)), and the policy pack in \`policy/\`
+likewise. A container that runs on has to keep all of them, a job all but health check and restart policy; a seed, which never
+starts, those about capabilities, privileges, namespaces, mounts, log, credentials and image.
+
+${rules
+    .map(
+        ({ id, title, reason, cure }) => `## ${id}
+
+${title}
+
+- **Why:** ${reason}
+- **Cure:** ${cure}
+`,
+    )
+    .join("\n")}`;
+}
+
 const marker = "    # Defaults of plain keys, made by npm run reference from config.ts.\n";
 
 /** Pulumi.yaml with the defaults of all plain keys, so that \`pulumi config\` shows them. */
@@ -86,6 +113,7 @@ export function projectFile(current: string): string {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const { project } = placesOf(process.env);
     writeFileSync(join(project, "docs", "configuration.md"), configurationReference());
+    writeFileSync(join(project, "docs", "rules.md"), rulesReference());
     const path = join(project, "Pulumi.yaml");
     writeFileSync(path, projectFile(readFileSync(path, "utf8")));
 }

@@ -29,7 +29,7 @@ function nameOf(urn: string): string {
 }
 
 /** Colour and layout marks of the engine's messages, such as `<{%fg 1%}>`. */
-function plain(text: string): string {
+export function plain(text: string): string {
     return text.replace(/<\{%.*?%\}>/g, "").trim();
 }
 

@@ -98,7 +98,7 @@ export function saltFits(salt: string, passphrase: string): boolean {
 }
 
 /** The passphrase that Pulumi would take from these variables. */
-function passphraseOf(variables: Record<string, string>): string {
+export function passphraseOf(variables: Record<string, string>): string {
     const file = variables.PULUMI_CONFIG_PASSPHRASE_FILE;
     return variables.PULUMI_CONFIG_PASSPHRASE ?? (file === undefined ? "" : readFileSync(file, "utf8").trim());
 }

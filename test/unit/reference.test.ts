@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Key, keys } from "../../config.ts";
 import { servedModelFields } from "../../servedModels.ts";
-import { configurationReference, projectFile } from "../../operations/reference.ts";
+import { configurationReference, projectFile, rulesReference } from "../../operations/reference.ts";
+import { rules } from "../../rules/judge.ts";
 
 const file = (name: string) => readFileSync(join(import.meta.dirname, "../..", name), "utf8");
 
@@ -20,6 +21,15 @@ const rowsOf = (text: string) =>
 describe("npm run reference", () => {
     it("would not change docs/configuration.md", () => {
         expect(file("docs/configuration.md")).toBe(configurationReference());
+    });
+
+    it("would not change docs/rules.md", () => {
+        expect(file("docs/rules.md")).toBe(rulesReference());
+    });
+
+    it("describes each rule once, in their order", () => {
+        const titles = [...rulesReference().matchAll(/^## (.*)$/gm)].map(([, title]) => title);
+        expect(titles).toEqual(rules.map(({ id }) => id));
     });
 
     it("would not change Pulumi.yaml", () => {
