@@ -5,6 +5,7 @@ import { type LifecycleOptions, lifecycle } from "./lifecycle.ts";
 import { labels } from "./servedModel.ts";
 import { formats } from "./clientFile.ts";
 import { type ClientOptions, printClientScript } from "./clientScript.ts";
+import { type DoctorOptions, doctor } from "./doctor.ts";
 import { interrupted, watchForInterruption } from "./interruption.ts";
 import { type LogOptions, logs } from "./logs.ts";
 import { placesOf } from "./places.ts";
@@ -111,6 +112,13 @@ program
     .addOption(new Option("--tail <lines>", "the last lines of each (else: all)").argParser(wholeNumber))
     .addOption(stackOption())
     .action((services: string[], options: LogOptions) => logs(services, options, places, process.env));
+
+program
+    .command("doctor")
+    .summary("looks at engine, disk, ports, names, clocks, certificates, versions, state and stack; changes nothing")
+    .addOption(stackOption())
+    .option("--json", "as JSON, for scripts (docs/operations.md, Doctor)")
+    .action((options: DoctorOptions) => doctor(options, places, process.env));
 
 program
     .command("lifecycle")

@@ -44,7 +44,8 @@ function disk(
     };
 }
 
-function byHost(what: string, path: string): Disk | undefined {
+/** The disk of a directory of this host. */
+export function hostDisk(what: string, path: string): Disk | undefined {
     try {
         const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(path);
         const bytes = { size: blocks * bsize, used: (blocks - bfree) * bsize, free: bavail * bsize };
@@ -95,7 +96,7 @@ export async function disksOf(
         running.flatMap((container) => container.mounts.filter(wanted).map((mount) => ({ container, mount })))[0];
     const local = isLocal(variables.DOCKER_HOST);
     const look = async (what: string, path: string, found: ReturnType<typeof mounted>) =>
-        (local ? byHost(what, path) : undefined) ??
+        (local ? hostDisk(what, path) : undefined) ??
         (found === undefined ? undefined : await byContainer(what, path, found.container, found.mount.path, variables));
     const { stdout } = await execa("docker", ["info", "--format", "{{.DockerRootDir}}"], { env: variables });
     const disks = await Promise.all([

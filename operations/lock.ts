@@ -12,7 +12,7 @@ import { UserError } from "./userError.ts";
 const patience = 5000;
 
 /** Ids of this user's plugin processes whose CLI is gone. Only Linux shows them (in /proc). */
-function leftOverPlugins(pulumiHome: string): number[] {
+export function leftOverPlugins(pulumiHome: string): number[] {
     if (!existsSync("/proc/self/exe")) {
         return [];
     }

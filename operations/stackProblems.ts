@@ -1,6 +1,6 @@
 /** What is wrong with a stack, told from facts alone: `npm run status` and `npm run doctor` say the same. */
-import { fullPercent, sizeInWords } from "./disk.ts";
-import { standing } from "./expiry.ts";
+import { type Disk, fullPercent, sizeInWords } from "./disk.ts";
+import { type Expiry, standing } from "./expiry.ts";
 import { lockInWords } from "./lock.ts";
 import type { ServiceStatus, StackFacts } from "./stackStatus.ts";
 
@@ -51,6 +51,37 @@ function serviceProblem(service: ServiceStatus, stack: string): Problem[] {
     return health === "starting" ? fault(`${name} is still starting${when}`, `Wait; ${logs} shows what it does.`) : [];
 }
 
+/** What is wrong with a disk: it is warned of from 80 % on, and a fault from 97 % on, when writing will soon fail. */
+export function diskProblems({ what, path, free, usedPercent, usedInodesPercent }: Disk): Problem[] {
+    const place = `the disk of ${what} (${path})`;
+    const level = (percent: number) => (percent >= 97 ? "fault" : "warn");
+    const cure =
+        "Make room: docker system df -v shows what Docker has; docker builder prune and docker image prune free some of it.";
+    const found: Problem[] = [];
+    if (usedPercent >= fullPercent) {
+        const text = `${place} is ${usedPercent} % full, ${sizeInWords(free)} free`;
+        found.push({ level: level(usedPercent), what: text, cure });
+    }
+    if (usedInodesPercent !== null && usedInodesPercent >= fullPercent) {
+        const text = `${place} can hold few more files: ${usedInodesPercent} % of its inodes are used`;
+        found.push({ level: level(usedInodesPercent), what: text, cure });
+    }
+    return found;
+}
+
+/** What is wrong with a certificate. */
+export function certificateProblems(certificate: Expiry, stack: string, now: Date): Problem[] {
+    const { level, words } = standing(certificate, now);
+    const renewed = `The gateway renews it by itself: npm run logs -- gateway --stack ${stack} says why it did not.`;
+    const cure = {
+        internal: renewed,
+        acme: renewed,
+        given: `Set another one as tlsCertificateFile and tlsPrivateKey, then npm start -- --stack ${stack}`,
+        authority: "Make the stack anew, and give its clients their scripts again (docs/operations.md, Certificates).",
+    }[certificate.kind];
+    return level === "ok" ? [] : [{ level, what: `${certificate.what} ${words}`, cure }];
+}
+
 /** Everything that is wrong with the stack, faults first. */
 export function problemsOf(facts: StackFacts, now: Date): Problem[] {
     const { stack } = facts;
@@ -82,35 +113,8 @@ export function problemsOf(facts: StackFacts, now: Date): Problem[] {
             cure: `docs/lifecycle.md; npm run logs -- model-${name} --stack ${stack}`,
         });
     }
-    for (const { what, path, free, usedPercent, usedInodesPercent } of facts.disks) {
-        const place = what === "engine" ? "the engine's disk" : `the disk of ${what}`;
-        const cure =
-            "Make room: docker system df -v shows what Docker has; docker builder prune and docker image prune free some of it.";
-        if (usedPercent >= fullPercent) {
-            const text = `${place} (${path}) is ${usedPercent} % full, ${sizeInWords(free)} free`;
-            found.push({ level: usedPercent >= 97 ? "fault" : "warn", what: text, cure });
-        }
-        if (usedInodesPercent !== null && usedInodesPercent >= fullPercent) {
-            const text = `${place} (${path}) can hold few more files: ${usedInodesPercent} % of its inodes are used`;
-            found.push({ level: usedInodesPercent >= 97 ? "fault" : "warn", what: text, cure });
-        }
-    }
-    for (const certificate of facts.certificates) {
-        const { level, words } = standing(certificate, now);
-        if (level !== "ok") {
-            found.push({
-                level,
-                what: `${certificate.what} ${words}`,
-                cure: {
-                    internal: `The gateway renews it by itself: npm run logs -- gateway --stack ${stack} says why it did not.`,
-                    acme: `The gateway renews it by itself: npm run logs -- gateway --stack ${stack} says why it did not.`,
-                    given: `Set another one as tlsCertificateFile and tlsPrivateKey, then ${start}`,
-                    authority:
-                        "Make the stack anew, and give its clients their scripts again (docs/operations.md, Certificates).",
-                }[certificate.kind],
-            });
-        }
-    }
+    found.push(...facts.disks.flatMap(diskProblems));
+    found.push(...facts.certificates.flatMap((certificate) => certificateProblems(certificate, stack, now)));
     if (facts.foreign.length > 0) {
         found.push({
             level: "fault",
