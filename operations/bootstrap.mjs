@@ -1,9 +1,10 @@
 // What `npm start` and its siblings run first. Plain JavaScript without dependencies, because in a fresh clone nothing is
 // installed yet: it installs the npm dependencies if the lock file says so, then runs the TypeScript.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { installed } from "./installed.mjs";
 
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -15,28 +16,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
     process.exit(1);
 }
 
-/** Whether node_modules is what package-lock.json describes: npm leaves a copy of the lock file there, last of all. */
-function installed() {
-    const copy = join(project, "node_modules", ".package-lock.json");
-    if (!existsSync(copy)) {
-        return false;
-    }
-    const versions = (file, packages) =>
-        JSON.stringify(
-            Object.entries(JSON.parse(readFileSync(file, "utf8")).packages)
-                .filter(([path, entry]) => path !== "" && packages(path, entry))
-                .map(([path, entry]) => [path, entry.version])
-                .sort(),
-        );
-    // Optional packages are for other platforms; npm leaves them out.
-    const present = (path) => existsSync(join(project, path));
-    return (
-        versions(join(project, "package-lock.json"), (path, entry) => !entry.optional || present(path)) ===
-        versions(copy, () => true)
-    );
-}
-
-if (!installed()) {
+// The doctor looks and changes nothing, as long as what it is made of is there.
+const looksOnly = process.argv[2] === "doctor" && existsSync(join(project, "node_modules", "tsx"));
+if (!looksOnly && !installed(project)) {
     console.error("Installing npm dependencies (about a minute) …");
     const { status } = spawnSync("npm", ["ci", "--include=dev", "--no-audit", "--no-fund"], {
         cwd: project,

@@ -1,21 +1,25 @@
 /** The commands behind `npm start`, `npm stop`, `npm test` and `npm run …`. */
-import { Argument, Command, Option } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { generatedKeys } from "../config.ts";
 import { type LifecycleOptions, lifecycle } from "./lifecycle.ts";
-import { labels, status } from "./servedModel.ts";
-import { printClientScript } from "./clientScript.ts";
+import { labels } from "./servedModel.ts";
+import { formats } from "./clientFile.ts";
+import { type ClientOptions, printClientScript } from "./clientScript.ts";
+import { type DoctorOptions, doctor } from "./doctor.ts";
 import { interrupted, watchForInterruption } from "./interruption.ts";
+import { type LogOptions, logs } from "./logs.ts";
 import { placesOf } from "./places.ts";
 import { type DriftOptions, drift } from "./drift.ts";
 import { type PreviewOptions, preview } from "./preview.ts";
 import { pulumi } from "./pulumi.ts";
 import { rotate } from "./rotate.ts";
 import { type StartOptions, start } from "./start.ts";
+import { type StatusOptions, status } from "./status.ts";
 import { deleteData, stop } from "./stop.ts";
 import { type TestOptions, test } from "./test.ts";
 import { up } from "./up.ts";
 import { type Rights, addUser, listUsers, removeUser, resetUser } from "./user.ts";
-import { UserError } from "./userError.ts";
+import { userErrorOf } from "./commandError.ts";
 
 const stackOption = () => new Option("--stack <name>", "the stack").default("dev");
 const toolchainOption = () =>
@@ -28,6 +32,12 @@ const baseOption = () =>
         .env("MLFLOW_PLATFORM_BASE");
 
 const names = (text: string, earlier: string[]) => [...earlier, text];
+const wholeNumber = (text: string) => {
+    if (!/^\d+$/.test(text)) {
+        throw new InvalidArgumentError("Give a whole number.");
+    }
+    return Number(text);
+};
 
 const places = placesOf(process.env);
 const program = new Command("npm run");
@@ -111,9 +121,30 @@ user.command("list")
 
 program
     .command("status")
-    .summary("how the containers are, and what the model servers serve")
+    .summary(
+        "how a stack is: services, versions, addresses, jobs, models, disk, certificates; ends with 1 if it is not well",
+    )
     .addOption(stackOption())
-    .action(({ stack }: { stack: string }) => status(stack, places, process.env));
+    .option("--json", "as JSON, for scripts (docs/operations.md, Status)")
+    .option("--all", "every stack of this backend, one line each")
+    .action((options: StatusOptions) => status(options, places, process.env));
+
+program
+    .command("logs")
+    .summary("logs of services and jobs, in order of time")
+    .addArgument(new Argument("[services...]", "such as mlflow, minio-provision (else: all)"))
+    .option("-f, --follow", "go on until Ctrl-C")
+    .option("--since <time>", "from then on: 10m, 2h, or a time such as 2026-01-31T12:00:00Z")
+    .addOption(new Option("--tail <lines>", "the last lines of each (else: all)").argParser(wholeNumber))
+    .addOption(stackOption())
+    .action((services: string[], options: LogOptions) => logs(services, options, places, process.env));
+
+program
+    .command("doctor")
+    .summary("looks at engine, disk, ports, names, clocks, certificates, versions, state and stack; changes nothing")
+    .addOption(stackOption())
+    .option("--json", "as JSON, for scripts (docs/operations.md, Doctor)")
+    .action((options: DoctorOptions) => doctor(options, places, process.env));
 
 program
     .command("lifecycle")
@@ -139,8 +170,13 @@ program
 program
     .command("client-env")
     .summary('what a client\'s shell needs, to be evaluated: eval "$(npm run --silent client-env)"')
+    .addOption(new Option("--format <format>", "of the output").choices(formats).default("shell"))
+    .option("--out <file>", "write a file for you alone (0600), and beside it the certificates that it names")
+    .option("--force", "write over a file that this command did not write")
     .addOption(stackOption())
-    .action(({ stack }: { stack: string }) => printClientScript(stack, places, process.env));
+    .action(({ stack, ...options }: ClientOptions & { stack: string }) =>
+        printClientScript(stack, places, process.env, options),
+    );
 
 program
     .command("stop")
@@ -183,10 +219,12 @@ try {
     if (interrupted()) {
         console.error("Interrupted. Nothing is lost: run the same command again to go on.");
         process.exitCode = 130;
-    } else if (error instanceof UserError) {
-        console.error(`\n${error.message}\n\n${error.cure}`);
-        process.exitCode = 1;
     } else {
-        throw error;
+        const known = userErrorOf(error);
+        if (known === undefined) {
+            throw error;
+        }
+        console.error(`\n${known.message}\n\n${known.cure}`);
+        process.exitCode = 1;
     }
 }

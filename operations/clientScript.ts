@@ -1,6 +1,7 @@
 /** What a client's shell runs to reach the platform, and `npm run client-env`, which prints it. */
 import { authorityFile } from "../components/clientEnvironment.ts";
 import { shellWord } from "../components/shell.ts";
+import { type Format, clientText, writeClientFile } from "./clientFile.ts";
 import type { Places } from "./places.ts";
 import { configurationOf } from "./stackCheck.ts";
 import { openExisting } from "./stop.ts";
@@ -43,8 +44,21 @@ export function clientScript(environment: ClientEnvironment, login?: { username:
     ].join("\n");
 }
 
-/** Prints the script of a stack. With login on it lacks user name and password, which each person has of her own. */
-export async function printClientScript(stackName: string, places: Places, env: NodeJS.ProcessEnv): Promise<void> {
+/** Options of `npm run client-env`. */
+export interface ClientOptions {
+    readonly format?: Format | undefined;
+    /** File to write instead of standard output. */
+    readonly out?: string | undefined;
+    readonly force?: boolean | undefined;
+}
+
+/** Prints or writes what a stack's clients need. With login on it lacks user name and password, which each person has of her own. */
+export async function printClientScript(
+    stackName: string,
+    places: Places,
+    env: NodeJS.ProcessEnv,
+    { format = "shell", out, force = false }: ClientOptions = {},
+): Promise<void> {
     const { stack, variables } = await openExisting(stackName, places, env);
     const outputs = await stack.outputs();
     const environment = outputs.clientEnv?.value as ClientEnvironment | undefined;
@@ -54,7 +68,20 @@ export async function printClientScript(stackName: string, places: Places, env: 
             `npm start -- --stack ${stackName} brings it up.`,
         );
     }
-    process.stdout.write(clientScript(environment));
+    if (out !== undefined) {
+        for (const file of writeClientFile(format, environment, clientScript(environment), out, force)) {
+            console.error(`Wrote ${file}`);
+        }
+    } else if (format === "shell") {
+        process.stdout.write(clientScript(environment));
+    } else {
+        process.stdout.write(clientText(format, environment));
+        if (environment.MLFLOW_PLATFORM_CA !== undefined) {
+            console.error(
+                `The content of MLFLOW_PLATFORM_CA belongs into the file ${authorityFile}; --out <file> writes it, too.`,
+            );
+        }
+    }
     if ((await configurationOf(stack, variables)).mlflowAuth) {
         console.error(
             `Beside it a client needs a user name and a password: npm run user -- add <name> --stack ${stackName}`,

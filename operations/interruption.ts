@@ -19,9 +19,20 @@ export function stopIfInterrupted(): void {
     }
 }
 
+let endOf: (() => void) | undefined;
+
+/** From now on Ctrl-C is the regular end of what runs, without a word: it calls this. */
+export function endByInterrupt(end: () => void): void {
+    endOf = end;
+}
+
 /** Installs the handlers. A second Ctrl-C ends at once. */
 export function watchForInterruption(): void {
     process.on("SIGINT", () => {
+        if (endOf !== undefined) {
+            endOf();
+            return;
+        }
         if (asked) {
             process.exit(130);
         }
@@ -31,6 +42,7 @@ export function watchForInterruption(): void {
     });
     process.on("SIGTERM", () => {
         asked = true;
+        endOf?.();
         controller.abort();
     });
 }

@@ -12,7 +12,7 @@ import { UserError } from "./userError.ts";
 const patience = 5000;
 
 /** Ids of this user's plugin processes whose CLI is gone. Only Linux shows them (in /proc). */
-function leftOverPlugins(pulumiHome: string): number[] {
+export function leftOverPlugins(pulumiHome: string): number[] {
     if (!existsSync("/proc/self/exe")) {
         return [];
     }
@@ -57,24 +57,46 @@ export async function endLeftOverPlugins({ pulumiHome }: Places, say: Say): Prom
     signal("SIGKILL");
 }
 
-/** `held`: an update runs, as far as can be known here. `stale`: its process on this host is gone. */
-export type LockState = "none" | "held" | "stale";
+/** Who holds a stack's lock (lockContent in pulumi/pkg/backend/diy/lock.go). */
+export interface Lock {
+    /** Absolute path of its file. */
+    readonly file: string;
+    readonly pid: number;
+    readonly username: string;
+    readonly hostname: string;
+    /** When it was taken, RFC 3339; "" where the file does not say. */
+    readonly timestamp: string;
+    /** Whether its process is on this host and gone. */
+    readonly stale: boolean;
+}
 
-/** The state of the lock that an update holds on its stack in a `file://` backend. Other backends keep their own order. */
-export function lockState(backendUrl: string, stackName: string): LockState {
+/** The locks of a stack in a `file://` backend. Other backends keep their own order. */
+export function locksOf(backendUrl: string, stackName: string): Lock[] {
     if (!backendUrl.startsWith("file://")) {
-        return "none";
+        return [];
     }
     const directory = join(backendUrl.slice("file://".length), ".pulumi/locks/organization", projectName, stackName);
     // Beside each lock the backend may keep a file with its attributes.
     const files = existsSync(directory) ? readdirSync(directory).filter((file) => file.endsWith(".json")) : [];
-    const locks = files.map(
-        (file) => JSON.parse(readFileSync(join(directory, file), "utf8")) as { pid: number; hostname: string },
-    );
-    if (locks.length === 0) {
-        return "none";
-    }
-    return locks.every((lock) => lock.hostname === hostname() && !isAlive(lock.pid)) ? "stale" : "held";
+    return files.map((name) => {
+        const file = join(directory, name);
+        const nobody = { pid: 0, username: "somebody", hostname: "an unknown host", timestamp: "" };
+        let lock = nobody;
+        try {
+            lock = { ...nobody, ...(JSON.parse(readFileSync(file, "utf8")) as Partial<Lock>) };
+        } catch {
+            // Cut short by a full disk, or just being written.
+        }
+        const { pid, username, timestamp } = lock;
+        const stale = lock.hostname === hostname() && !isAlive(pid);
+        return { file, pid, username, hostname: lock.hostname, timestamp, stale };
+    });
+}
+
+/** A lock in words: whose it is, where and since when. */
+export function lockInWords({ pid, username, hostname: host, timestamp }: Lock): string {
+    const when = timestamp === "" ? "" : `, since ${timestamp.replace(/\.\d+/, "")}`;
+    return `process ${pid} of ${username} on ${host === hostname() ? "this host" : host}${when}`;
 }
 
 function isAlive(pid: number): boolean {
@@ -88,18 +110,26 @@ function isAlive(pid: number): boolean {
     return !existsSync(status) || !/^State:\s+Z/m.test(readFileSync(status, "utf8"));
 }
 
+/** The error of a stack whose lock another update holds: who that is, and how to go on. */
+export function lockedError(stackName: string, held: readonly Lock[]): UserError {
+    const cancel = `  npm run pulumi -- cancel --stack ${stackName}`;
+    return new UserError(
+        `Another update of stack ${stackName} is under way: ${held.map(lockInWords).join("; ")}.`,
+        held.every((lock) => lock.hostname === hostname())
+            ? `Wait until it has ended. If that process is no update (ps -p ${held.map(({ pid }) => pid).join(",")}), take its lock away:\n${cancel}`
+            : `Wait until it has ended; from this host nobody can see whether it still runs. If it is gone, take its lock away:\n${cancel}`,
+    );
+}
+
 /** Removes the lock of an update that was killed. Throws a UserError while another update runs. */
 export async function settleLock(stack: Stack, variables: Record<string, string>, say: Say): Promise<void> {
-    const state = lockState(variables.PULUMI_BACKEND_URL ?? "", stack.name);
-    if (state === "held") {
-        throw new UserError(
-            `Another update of stack ${stack.name} is under way.`,
-            "Wait until it has ended. If it ran on a machine that is gone:\n" +
-                `  npm run pulumi -- cancel --stack ${stack.name}`,
-        );
+    const locks = locksOf(variables.PULUMI_BACKEND_URL ?? "", stack.name);
+    const held = locks.filter(({ stale }) => !stale);
+    if (held.length > 0) {
+        throw lockedError(stack.name, held);
     }
-    if (state === "stale") {
-        say("removing the lock of an update that was killed");
+    if (locks.length > 0) {
+        say(`removing the lock of an update that was killed: ${locks.map(lockInWords).join("; ")}`);
         await stack.cancel();
     }
 }

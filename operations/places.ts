@@ -1,6 +1,6 @@
 /** Where things are kept: the checkout, this user's state, and caches that every checkout of this user shares. */
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -40,11 +40,15 @@ export function placesOf(env: NodeJS.ProcessEnv): Places {
     };
 }
 
-/** Makes the state directory (0700) and, once, the passphrase (0600). */
+/**
+ * Makes the state directory (0700) and, once, the passphrase (0600). Where there are stacks already it makes none: it would
+ * not be theirs, and hide that theirs is lost.
+ */
 export function makeState(places: Places): void {
     mkdirSync(places.backend, { recursive: true });
     chmodSync(places.state, 0o700);
-    if (!existsSync(places.passphrase)) {
+    const stacks = join(places.backend, ".pulumi/stacks", projectName);
+    if (!existsSync(places.passphrase) && !(existsSync(stacks) && readdirSync(stacks).length > 0)) {
         // Linked into place, which never overwrites: of two first starts at once, one passphrase wins for both.
         const temporary = `${places.passphrase}.${process.pid}`;
         writeFileSync(temporary, randomBytes(32).toString("base64url"), { mode: 0o600 });

@@ -1,9 +1,8 @@
-/** What the served models of a stack say of themselves, and the labels that they are told: `npm run status`, `npm run labels`. */
+/** What the served models of a stack say of themselves, and the labels that they are told: `npm run labels`. */
 import { createReadStream, existsSync } from "node:fs";
 import { execa } from "execa";
 import type { Configuration } from "../config.ts";
 import type { ServedModel } from "../servedModels.ts";
-import { labelled } from "./engineObjects.ts";
 import { type Places, projectName } from "./places.ts";
 import { configurationOf } from "./stackCheck.ts";
 import { openExisting } from "./stop.ts";
@@ -39,49 +38,50 @@ export function statusInWords({ state, version, reason, candidate }: Status): st
     return `${now}${reason === null ? "" : `: ${reason}`}${next}`;
 }
 
-/** A line for each served model of a stack. */
-export async function servedModelLines(
+/** What a served model says of itself. */
+export interface ServedModelState {
+    readonly name: string;
+    /** Registered model and alias that it follows. */
+    readonly model: string;
+    readonly alias: string;
+    readonly state: Status["state"] | "silent";
+    /** Of what it serves. */
+    readonly version: string | null;
+    /** All of it in words. */
+    readonly words: string;
+}
+
+/** The state of each served model of a stack. */
+export async function servedModelStates(
     stackName: string,
-    { modelServers = [] }: Configuration,
+    { modelServers = [] }: Partial<Configuration>,
     variables: Record<string, string>,
-): Promise<string[]> {
+): Promise<ServedModelState[]> {
     return await Promise.all(
-        modelServers.map(async (model) => {
+        modelServers.map(async ({ name, model, alias }) => {
             const { stdout, stderr, exitCode } = await execa(
                 "docker",
-                ["exec", containerOf(stackName, model), "python", "-c", ask],
+                ["exec", containerOf(stackName, { name }), "python", "-c", ask],
                 { env: variables, reject: false },
             );
-            const words =
-                exitCode === 0
-                    ? statusInWords(JSON.parse(stdout) as Status)
-                    : `does not answer: ${stderr.trim().split("\n").at(-1) ?? ""}`;
-            return `${`Model ${model.name}`.padEnd(14)} ${model.model}@${model.alias} ${words}`;
+            if (exitCode !== 0) {
+                const words = `does not answer: ${stderr.trim().split("\n").at(-1) ?? ""}`;
+                return { name, model, alias, state: "silent" as const, version: null, words };
+            }
+            const status = JSON.parse(stdout) as Status;
+            return { name, model, alias, state: status.state, version: status.version, words: statusInWords(status) };
         }),
     );
 }
 
-/** `npm run status`: how the containers of a stack are, and what its model servers serve. */
-export async function status(stackName: string, places: Places, env: NodeJS.ProcessEnv): Promise<void> {
-    const { stack, variables } = await openExisting(stackName, places, env);
-    const configuration = await configurationOf(stack, variables);
-    const { stdout } = await execa(
-        "docker",
-        ["ps", "--all", ...labelled(stackName), "--format", "{{.Names}}\t{{.Status}}"],
-        { env: variables },
-    );
-    const prefix = `${projectName}-${stackName}-`;
-    const rows = stdout
-        .split("\n")
-        .map((line) => line.split("\t"))
-        // What carries files is never started, and a job has ended.
-        .filter(([, state = ""]) => state !== "" && state !== "Created" && !state.startsWith("Exited (0)"))
-        .map(([name = "", state = ""]) => `${name.replace(prefix, "").padEnd(14)} ${state}`)
-        .sort();
-    if (rows.length === 0) {
-        throw new UserError(`Stack ${stackName} is not up.`, `npm start -- --stack ${stackName} brings it up.`);
-    }
-    console.log([...rows, ...(await servedModelLines(stackName, configuration, variables))].join("\n"));
+/** A line for each served model of a stack. */
+export async function servedModelLines(
+    stackName: string,
+    configuration: Partial<Configuration>,
+    variables: Record<string, string>,
+): Promise<string[]> {
+    const states = await servedModelStates(stackName, configuration, variables);
+    return states.map(({ name, model, alias, words }) => `${`Model ${name}`.padEnd(14)} ${model}@${alias} ${words}`);
 }
 
 /** The entry of a served model by its name. */

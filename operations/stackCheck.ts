@@ -18,28 +18,37 @@ import { endLeftOverPlugins, settleLock } from "./lock.ts";
 import { type Places, projectName } from "./places.ts";
 import type { Say } from "./progress.ts";
 import { UserError } from "./userError.ts";
+import type { ReadStack } from "./workspace.ts";
 
-/** The stack's configuration. Throws a UserError that lists every problem, just as the program itself would. */
-export async function configurationOf(stack: Stack, variables: Record<string, string>): Promise<Configuration> {
+/** A stack's configuration as far as it can be read, and everything that is wrong with it. */
+export async function settingsOf(
+    stack: ReadStack,
+    variables: Record<string, string>,
+): Promise<{ value: Partial<Configuration>; problems: string[] }> {
     const prefix = `${projectName}:`;
-    const everything = await stack.getAllConfig();
+    const [everything, deployment] = await Promise.all([stack.getAllConfig(), stack.exportStack()]);
     const all = Object.entries(everything).filter(([name]) => name.startsWith(prefix));
-    const { value, problems } = await configurationProblems(
+    return await configurationProblems(
         {
             values: Object.fromEntries(all.map(([name, { value: text }]) => [name.slice(prefix.length), text])),
             secrets: new Set(all.filter(([, entry]) => entry.secret).map(([name]) => name.slice(prefix.length))),
             baseImage: variables.MLFLOW_PLATFORM_BASE_IMAGE,
         },
-        outputsOf(resourcesOf(await stack.exportStack())),
+        outputsOf(resourcesOf(deployment)),
         { project: projectName, stack: stack.name, engine: everything["docker:host"]?.value ?? variables.DOCKER_HOST },
     );
+}
+
+/** The stack's configuration. Throws a UserError that lists every problem, just as the program itself would. */
+export async function configurationOf(stack: ReadStack, variables: Record<string, string>): Promise<Configuration> {
+    const { value, problems } = await settingsOf(stack, variables);
     if (problems.length > 0) {
         throw new UserError(
             problemText(stack.name, problems),
             `Set what it says, with npm run pulumi -- config … --stack ${stack.name}, and run this again.`,
         );
     }
-    return value;
+    return value as Configuration;
 }
 
 /** The error of objects that another state made. */

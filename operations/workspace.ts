@@ -5,7 +5,9 @@ import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
 import { LocalWorkspace, type OutputMap, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
+import { YAMLParseError, parse } from "yaml";
 import { longestStackName } from "../config.ts";
+import { directoryOf, saltOf, unknownStack } from "./backend.ts";
 import { type Places, makeState, projectName } from "./places.ts";
 import { UserError } from "./userError.ts";
 
@@ -97,10 +99,64 @@ export function saltFits(salt: string, passphrase: string): boolean {
     }
 }
 
-/** The passphrase that Pulumi would take from these variables. */
+/** The passphrase that Pulumi would take from these variables. Throws a UserError where its file cannot be read. */
 export function passphraseOf(variables: Record<string, string>): string {
     const file = variables.PULUMI_CONFIG_PASSPHRASE_FILE;
-    return variables.PULUMI_CONFIG_PASSPHRASE ?? (file === undefined ? "" : readFileSync(file, "utf8").trim());
+    if (variables.PULUMI_CONFIG_PASSPHRASE !== undefined || file === undefined) {
+        return variables.PULUMI_CONFIG_PASSPHRASE ?? "";
+    }
+    try {
+        return readFileSync(file, "utf8").trim();
+    } catch (error) {
+        const why = (error as NodeJS.ErrnoException).code === "ENOENT" ? "is not there" : (error as Error).message;
+        throw new UserError(
+            `The file of the passphrase, ${file}, ${why}.`,
+            "Put it back from your backup, or give the passphrase by PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE.\n" +
+                "Without it nobody can read the secrets of the stacks in this state, nor manage them.",
+        );
+    }
+}
+
+/**
+ * Throws a UserError where the passphrase is not the one that the stack's state is encrypted with, as far as that can be
+ * seen: in a `file://` backend.
+ */
+export function requirePassphrase(stackName: string, variables: Record<string, string>): void {
+    const passphrase = passphraseOf(variables);
+    const directory = directoryOf(variables.PULUMI_BACKEND_URL ?? "");
+    const salt = directory === undefined ? undefined : saltOf(directory, stackName);
+    if (salt !== undefined && !saltFits(salt, passphrase)) {
+        const given = ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"].find((name) => name in variables);
+        throw new UserError(
+            `The passphrase does not fit the state of stack ${stackName} (it is that of ${
+                given === "PULUMI_CONFIG_PASSPHRASE_FILE" ? (variables[given] ?? "") : (given ?? "no variable")
+            }).`,
+            "Give the one that the stack was made with: put its file back from your backup, or set PULUMI_CONFIG_PASSPHRASE or " +
+                "PULUMI_CONFIG_PASSPHRASE_FILE.\nWithout it nobody can read the stack's secrets, nor manage it.",
+        );
+    }
+}
+
+/** Throws a UserError where a stack's file cannot be read as YAML, or is not what Pulumi reads. */
+export function requireReadable(stackName: string, content: string): void {
+    const cure = `Mend Pulumi.${stackName}.yaml in an editor, or bring it back as it was (git checkout Pulumi.${stackName}.yaml).`;
+    let parsed: unknown;
+    try {
+        parsed = parse(content);
+    } catch (error) {
+        const where = error instanceof YAMLParseError ? (error.linePos?.[0].line ?? 0) : 0;
+        const why = (error as Error).message.split("\n")[0]?.replace(/ at line \d+, column \d+:?$/, "") ?? "";
+        throw new UserError(`Pulumi.${stackName}.yaml is no valid YAML: line ${where}: ${why}.`, cure);
+    }
+    const isMap = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+    if (parsed !== null && (!isMap(parsed) || ("config" in (parsed as object) && !isConfig(parsed, isMap)))) {
+        throw new UserError(`Pulumi.${stackName}.yaml has no map of keys under "config:".`, cure);
+    }
+}
+
+function isConfig(parsed: unknown, isMap: (value: unknown) => boolean): boolean {
+    const { config } = parsed as { config: unknown };
+    return config === null || isMap(config);
 }
 
 /**
@@ -123,6 +179,56 @@ export function withFittingSalt(stackName: string, content: string, passphrase: 
     return content.replace(/^encryptionsalt:.*\n?/m, "");
 }
 
+/** Throws a UserError for what cannot be a stack's name; one that is there may be longer than a new one. */
+function requireName(stackName: string, existing: boolean): void {
+    const longest = longestStackName(projectName);
+    if (!/^[A-Za-z0-9_.-]+$/.test(stackName) || (!existing && stackName.length > longest)) {
+        throw new UserError(
+            `"${stackName}" is not a stack's name.`,
+            `Use 1 to ${longest} letters, digits, dots, hyphens and underscores.`,
+        );
+    }
+}
+
+/**
+ * Throws a UserError where Pulumi could not read a stack's file or state. Drops a salt that belongs to another passphrase
+ * from the file, where nothing in it is encrypted with that.
+ */
+function settleFile(places: Places, stackName: string, variables: Record<string, string>): void {
+    requirePassphrase(stackName, variables);
+    const file = stackFile(places, stackName);
+    if (existsSync(file)) {
+        const content = readFileSync(file, "utf8");
+        requireReadable(stackName, content);
+        const fitting = withFittingSalt(stackName, content, passphraseOf(variables));
+        if (fitting !== content) {
+            writeFileSync(file, fitting);
+        }
+    }
+}
+
+/** The Automation API's view of all stacks. */
+export async function openWorkspace(places: Places, variables: Record<string, string>): Promise<LocalWorkspace> {
+    return LocalWorkspace.create({
+        workDir: places.project,
+        pulumiHome: places.pulumiHome,
+        pulumiCommand: await PulumiCommand.get({ root: cliRoot(places) }),
+        envVars: variables,
+    });
+}
+
+/** Throws a UserError where the backend does not have the stack. */
+async function requireStack(
+    workspace: LocalWorkspace,
+    stackName: string,
+    variables: Record<string, string>,
+): Promise<void> {
+    const names = (await workspace.listStacks()).map(({ name }) => name);
+    if (!names.includes(stackName)) {
+        throw unknownStack(stackName, names, variables.PULUMI_BACKEND_URL ?? "the backend");
+    }
+}
+
 /**
  * The Automation API's view of one stack. A stack that the backend does not have is made, unless `existing` asks for one
  * that is there.
@@ -133,36 +239,34 @@ export async function openStack(
     variables: Record<string, string>,
     existing = false,
 ): Promise<Stack> {
-    const longest = longestStackName(projectName);
-    if (!/^[A-Za-z0-9_.-]+$/.test(stackName) || (!existing && stackName.length > longest)) {
-        throw new UserError(
-            `"${stackName}" is not a stack's name.`,
-            `Use 1 to ${longest} letters, digits, dots, hyphens and underscores.`,
-        );
-    }
+    requireName(stackName, existing);
     makeState(places);
-    const file = stackFile(places, stackName);
-    if (existsSync(file)) {
-        const content = readFileSync(file, "utf8");
-        const fitting = withFittingSalt(stackName, content, passphraseOf(variables));
-        if (fitting !== content) {
-            writeFileSync(file, fitting);
-        }
-    }
-    const workspace = await LocalWorkspace.create({
-        workDir: places.project,
-        pulumiHome: places.pulumiHome,
-        pulumiCommand: await PulumiCommand.get({ root: cliRoot(places) }),
-        envVars: variables,
-    });
+    settleFile(places, stackName, variables);
+    const workspace = await openWorkspace(places, variables);
     if (existing) {
-        const names = (await workspace.listStacks()).map(({ name }) => name);
-        if (!names.includes(stackName)) {
-            throw new UserError(
-                `There is no stack ${stackName} in ${variables.PULUMI_BACKEND_URL ?? "the backend"}.`,
-                names.length === 0 ? "There is none at all: npm start makes one." : `There are: ${names.join(", ")}.`,
-            );
-        }
+        await requireStack(workspace, stackName, variables);
     }
     return Stack.createOrSelect(stackName, workspace);
+}
+
+/** A stack that is only read. */
+export type ReadStack = Pick<Stack, "name" | "getAllConfig" | "exportStack" | "outputs">;
+
+/** The same for one that is only read: it is not selected, and an update may be under way. */
+export async function readStack(
+    places: Places,
+    stackName: string,
+    variables: Record<string, string>,
+): Promise<ReadStack> {
+    requireName(stackName, true);
+    makeState(places);
+    settleFile(places, stackName, variables);
+    const workspace = await openWorkspace(places, variables);
+    await requireStack(workspace, stackName, variables);
+    return {
+        name: stackName,
+        getAllConfig: () => workspace.getAllConfig(stackName),
+        exportStack: () => workspace.exportStack(stackName),
+        outputs: () => workspace.stackOutputs(stackName),
+    };
 }

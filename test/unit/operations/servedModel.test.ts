@@ -68,7 +68,7 @@ describe("the lines of a stack's served models", () => {
     });
 
     it("are none where nothing is served", async () => {
-        expect(await servedModelLines("prod", {} as Configuration, commands.variables)).toEqual([]);
+        expect(await servedModelLines("prod", {}, commands.variables)).toEqual([]);
         expect(commands.calls()).toEqual([]);
     });
 });

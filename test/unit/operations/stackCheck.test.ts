@@ -389,7 +389,7 @@ describe("settling what an interrupted update left", () => {
         writeFileSync(join(locks, "a.json"), JSON.stringify({ pid, hostname: hostname() }));
         const { stack, done } = stackWith(stateOf(), creating);
         expect(await settle(stack, false, `file://${commands.places.backend}`)).toEqual([
-            "removing the lock of an update that was killed",
+            `removing the lock of an update that was killed: process ${pid} of somebody on this host`,
             "removing what an interrupted update left: lost",
             "clearing what was interrupted from the state: creating minio",
         ]);
@@ -406,9 +406,9 @@ describe("settling what an interrupted update left", () => {
         await expect(settle(stack, false, `file://${commands.places.backend}`)).rejects.toThrow(
             expect.objectContaining({
                 name: "UserError",
-                message: "Another update of stack dev is under way.",
+                message: `Another update of stack dev is under way: process ${process.pid} of somebody on this host.`,
                 cure:
-                    "Wait until it has ended. If it ran on a machine that is gone:\n" +
+                    `Wait until it has ended. If that process is no update (ps -p ${process.pid}), take its lock away:\n` +
                     "  npm run pulumi -- cancel --stack dev",
             }),
         );

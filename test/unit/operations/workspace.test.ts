@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { lockState } from "../../../operations/lock.ts";
+import { lockedError, locksOf } from "../../../operations/lock.ts";
 import { makeState, placesOf, projectName } from "../../../operations/places.ts";
 import { exportLines } from "../../../operations/pulumi.ts";
 import { UserError } from "../../../operations/userError.ts";
@@ -354,17 +354,19 @@ describe("the lock of an update", () => {
         mkdirSync(directory, { recursive: true });
         writeFileSync(join(directory, name), JSON.stringify({ ...content, username: "ana" }));
     };
-    const state = (url = `file://${commands.places.backend}`, stackName = "dev") => lockState(url, stackName);
+    /** Whether each lock is stale. */
+    const state = (url = `file://${commands.places.backend}`, stackName = "dev") =>
+        locksOf(url, stackName).map(({ stale }) => stale);
 
     it("is stale where its process on this host is gone", () => {
         lock("a.json", { pid: gone(), hostname: hostname() });
-        expect(state()).toBe("stale");
+        expect(state()).toEqual([true]);
     });
 
     it("is stale with the attributes that the backend keeps beside it", () => {
         lock("a.json", { pid: gone(), hostname: hostname() });
         lock("a.json.attrs", { pid: process.pid, hostname: hostname() });
-        expect(state()).toBe("stale");
+        expect(state()).toEqual([true]);
     });
 
     it.runIf(existsSync("/proc/self/status"))("is stale where its process is a zombie", async () => {
@@ -379,7 +381,7 @@ describe("the lock of an update", () => {
                 await sleep(10);
             }
             lock("a.json", { pid, hostname: hostname() });
-            expect(state()).toBe("stale");
+            expect(state()).toEqual([true]);
         } finally {
             parent.kill();
         }
@@ -387,38 +389,63 @@ describe("the lock of an update", () => {
 
     it("is held where its process runs", () => {
         lock("a.json", { pid: process.pid, hostname: hostname() });
-        expect(state()).toBe("held");
+        expect(state()).toEqual([false]);
     });
 
     it("is held where its process runs as another user", () => {
         lock("a.json", { pid: 1, hostname: hostname() });
-        expect(state()).toBe("held");
+        expect(state()).toEqual([false]);
     });
 
     it("is held, for all that is known, where it is another host's", () => {
         lock("a.json", { pid: gone(), hostname: "another-host" });
-        expect(state()).toBe("held");
+        expect(state()).toEqual([false]);
     });
 
     it("is held where one of several is held", () => {
         lock("a.json", { pid: gone(), hostname: hostname() });
         lock("b.json", { pid: process.pid, hostname: hostname() });
-        expect(state()).toBe("held");
+        expect(state()).toEqual([true, false]);
+    });
+
+    it("is held by somebody unknown where its file was cut short", () => {
+        lock("a.json", { pid: gone(), hostname: hostname() });
+        const directory = join(commands.places.backend, ".pulumi/locks/organization/mlflow-platform/dev");
+        writeFileSync(join(directory, "a.json"), '{"pid":12');
+        const locks = locksOf(`file://${commands.places.backend}`, "dev");
+        expect(locks).toMatchObject([{ username: "somebody", hostname: "an unknown host", stale: false }]);
+    });
+
+    it("of a live process is named with who holds it since when, and how to go on", () => {
+        const timestamp = "2026-11-29T14:02:38.123456789Z";
+        const common = { file: "/a.json", username: "ana", timestamp, stale: false };
+        const here = lockedError("dev", [{ ...common, pid: 123, hostname: hostname() }]);
+        expect(here.message).toBe(
+            "Another update of stack dev is under way: process 123 of ana on this host, since 2026-11-29T14:02:38Z.",
+        );
+        expect(here.cure).toBe(
+            "Wait until it has ended. If that process is no update (ps -p 123), take its lock away:\n" +
+                "  npm run pulumi -- cancel --stack dev",
+        );
+        const there = lockedError("dev", [{ ...common, pid: 7, hostname: "another-host" }]);
+        expect(there.message).toContain("process 7 of ana on another-host, since ");
+        expect(there.cure).toContain("from this host nobody can see whether it still runs");
+        expect(there.cure).toContain("npm run pulumi -- cancel --stack dev");
     });
 
     it("is not there", () => {
-        expect(state()).toBe("none");
+        expect(state()).toEqual([]);
         mkdirSync(join(commands.places.backend, ".pulumi/locks/organization/mlflow-platform/dev"), { recursive: true });
-        expect(state()).toBe("none");
+        expect(state()).toEqual([]);
     });
 
     it("is another stack's", () => {
         lock("a.json", { pid: gone(), hostname: hostname() });
-        expect(state(undefined, "prod")).toBe("none");
+        expect(state(undefined, "prod")).toEqual([]);
     });
 
     it("is not looked for in a backend elsewhere", () => {
         lock("a.json", { pid: gone(), hostname: hostname() });
-        expect(state(`s3://${commands.places.backend}`)).toBe("none");
+        expect(state(`s3://${commands.places.backend}`)).toEqual([]);
     });
 });

@@ -1,0 +1,1 @@
+export function installed(project: string): boolean;
