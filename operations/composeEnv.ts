@@ -137,7 +137,7 @@ export function readComposeEnv(text: string, environment: Readonly<Record<string
     };
 
     while (take(/(\s|#[^\n]*)*/) !== null && position < text.length) {
-        const name = take(/(?:export[^\S\n]+)?([\p{L}\p{N}_.\-[\]]+)[^\S\n]*/)?.[1];
+        const name = take(/(?:export[^\S\n]+)?([\p{L}\p{N}_.\-[\]]+)[^\S\n]*/u)?.[1];
         if (name === undefined) {
             problem("is not NAME=value");
             continue;

@@ -3,12 +3,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { exportLine } from "../components/buildSecrets.ts";
-import { planEngine } from "./engine.ts";
 import { ended } from "./interruption.ts";
 import { type Places, makeState } from "./places.ts";
-import { choicesOf, planTools, variablesOf } from "./platform.ts";
-import { installToolchain } from "./toolchain.ts";
-import { UserError } from "./userError.ts";
+import { installTools, planWithoutEngine } from "./platform.ts";
 import { cliRoot } from "./workspace.ts";
 
 /** Shell lines that give any `pulumi` command the same variables. */
@@ -22,29 +19,14 @@ export function exportLines(variables: Record<string, string>, path: string): st
 export async function pulumi(args: readonly string[], places: Places, env: NodeJS.ProcessEnv): Promise<number> {
     makeState(places);
     // Most commands need no engine; those that do say so themselves.
-    const engine = await planEngine(env).catch((error: unknown) => {
-        if (error instanceof UserError) {
-            return undefined;
-        }
-        throw error;
-    });
-    const plan = await planTools(places, env, choicesOf(env), engine);
-    const variables = variablesOf({ ...plan, engine }, places, env);
+    const { toolchain, variables } = await planWithoutEngine(places, env);
     if (args[0] === "--env") {
         console.log(exportLines(variables, join(cliRoot(places), "bin")));
         return 0;
     }
-    if (!plan.toolchain.ready) {
-        await installToolchain(plan.toolchain, {
-            projectDir: places.project,
-            pulumiHome: places.pulumiHome,
-            env,
-            say: (line) => {
-                console.error(line);
-            },
-            signal: ended,
-        });
-    }
+    await installTools(toolchain, places, env, (line) => {
+        console.error(line);
+    });
     const child = spawn(join(cliRoot(places), "bin", "pulumi"), args, {
         stdio: "inherit",
         env: { ...env, ...variables },

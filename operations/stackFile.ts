@@ -73,13 +73,10 @@ export function stackFiles(places: Places): Map<string, string> {
     );
 }
 
-/** The ports that the stacks' files publish, each with the stack's name; a file that cannot be read publishes none. */
-export function portsOfOthers(places: Places, except: string): Map<number, string> {
+/** The ports that these stacks' files publish, each with the stack's name; a file that cannot be read publishes none. */
+export function portsOfOthers(places: Places, stacks: readonly string[]): Map<number, string> {
     const ports = new Map<number, string>();
-    for (const [name, text] of stackFiles(places)) {
-        if (name === except) {
-            continue;
-        }
+    for (const [name, text] of [...stackFiles(places)].filter(([name]) => stacks.includes(name))) {
         try {
             const values = asTexts(readSettings(name, text).plain);
             const { value } = parseConfiguration({ values, secrets: new Set() });

@@ -25,15 +25,17 @@ export function cliRoot(places: Places): string {
     return join(places.pulumiHome, "versions", version);
 }
 
-/** Runs Pulumi's CLI for what the Automation API does not offer. Returns its standard output. */
+/** Runs Pulumi's CLI for what the Automation API does not offer; `input` is its standard input. Returns its standard output. */
 export async function runCli(
     places: Places,
     variables: Record<string, string>,
     args: readonly string[],
+    input?: string,
 ): Promise<string> {
     const { stdout } = await execa(join(cliRoot(places), "bin", "pulumi"), args, {
         cwd: places.project,
         env: variables,
+        ...(input === undefined ? {} : { input }),
     });
     return stdout;
 }
@@ -123,6 +125,34 @@ export function withFittingSalt(stackName: string, content: string, passphrase: 
     return content.replace(/^encryptionsalt:.*\n?/m, "");
 }
 
+/** Names of the stacks in the backend. It makes nothing. */
+export async function stackNames(places: Places, variables: Record<string, string>): Promise<string[]> {
+    if (variables.PULUMI_BACKEND_URL === `file://${places.backend}` && !existsSync(places.backend)) {
+        return [];
+    }
+    const workspace = await openWorkspace(places, variables);
+    return (await workspace.listStacks()).map(({ name }) => name);
+}
+
+async function openWorkspace(places: Places, variables: Record<string, string>): Promise<LocalWorkspace> {
+    return LocalWorkspace.create({
+        workDir: places.project,
+        pulumiHome: places.pulumiHome,
+        pulumiCommand: await PulumiCommand.get({ root: cliRoot(places) }),
+        envVars: variables,
+    });
+}
+
+/** Throws a UserError where a stack cannot have the name. */
+export function checkStackName(stackName: string, longest = longestStackName(projectName)): void {
+    if (!/^[A-Za-z0-9_.-]+$/.test(stackName) || stackName.length > longest) {
+        throw new UserError(
+            `"${stackName}" is not a stack's name.`,
+            `Use 1 to ${longestStackName(projectName)} letters, digits, dots, hyphens and underscores.`,
+        );
+    }
+}
+
 /**
  * The Automation API's view of one stack. A stack that the backend does not have is made, unless `existing` asks for one
  * that is there.
@@ -133,13 +163,8 @@ export async function openStack(
     variables: Record<string, string>,
     existing = false,
 ): Promise<Stack> {
-    const longest = longestStackName(projectName);
-    if (!/^[A-Za-z0-9_.-]+$/.test(stackName) || (!existing && stackName.length > longest)) {
-        throw new UserError(
-            `"${stackName}" is not a stack's name.`,
-            `Use 1 to ${longest} letters, digits, dots, hyphens and underscores.`,
-        );
-    }
+    // One that is there may have been named otherwise.
+    checkStackName(stackName, existing ? Infinity : undefined);
     makeState(places);
     const file = stackFile(places, stackName);
     if (existsSync(file)) {
@@ -149,12 +174,7 @@ export async function openStack(
             writeFileSync(file, fitting);
         }
     }
-    const workspace = await LocalWorkspace.create({
-        workDir: places.project,
-        pulumiHome: places.pulumiHome,
-        pulumiCommand: await PulumiCommand.get({ root: cliRoot(places) }),
-        envVars: variables,
-    });
+    const workspace = await openWorkspace(places, variables);
     if (existing) {
         const names = (await workspace.listStacks()).map(({ name }) => name);
         if (!names.includes(stackName)) {
