@@ -260,8 +260,8 @@ export function postgresNameDefect(name: string): string | undefined {
     return /^pg_/i.test(name) ? `"${name}" begins with pg_, which PostgreSQL reserves: set another name` : undefined;
 }
 
-// Names that the PostgreSQL that runs here has for itself: its superuser, its databases, and the groups that images/postgres keeps.
-const takenPostgresNames = [
+/** Names that the PostgreSQL that runs here has for itself: its superuser, its databases, and the groups that images/postgres keeps. */
+export const takenPostgresNames: readonly string[] = [
     "postgres",
     "public",
     "none",
@@ -1169,15 +1169,13 @@ export function longestStackName(project: string): number {
     return 63 - `${project}--postgres`.length;
 }
 
-/** Everything that is wrong with a stack's configuration, whoever knows it: the keys, the last update, the engine's host. */
-export async function configurationProblems(
+/** What is wrong with a stack's configuration as far as the keys and the last update know it. */
+export function keyProblems(
     raw: RawConfiguration,
     last: LastUpdate,
-    asker: { project: string; stack: string; engine: string | undefined },
-): Promise<{ value: Configuration; problems: string[] }> {
+    { project, stack }: { project: string; stack: string },
+): { value: Configuration; problems: string[] } {
     const { value, problems } = parseConfiguration(raw);
-    const isSet = (name: keyof Keys) => raw.values[name] !== undefined;
-    const { project, stack } = asker;
     const longest = longestStackName(project);
     return {
         value,
@@ -1189,9 +1187,21 @@ export async function configurationProblems(
                   ]
                 : []),
             ...problems,
-            ...partingProblems(value, isSet, last, asker),
-            ...(await hostProblems(value, asker, isSet("minioHost"))),
+            ...partingProblems(value, (name) => raw.values[name] !== undefined, last, { project, stack }),
         ],
+    };
+}
+
+/** Everything that is wrong with a stack's configuration, whoever knows it: the keys, the last update, the engine's host. */
+export async function configurationProblems(
+    raw: RawConfiguration,
+    last: LastUpdate,
+    asker: { project: string; stack: string; engine: string | undefined },
+): Promise<{ value: Configuration; problems: string[] }> {
+    const { value, problems } = keyProblems(raw, last, asker);
+    return {
+        value,
+        problems: [...problems, ...(await hostProblems(value, asker, raw.values.minioHost !== undefined))],
     };
 }
 

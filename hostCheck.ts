@@ -81,7 +81,8 @@ async function publications({ project, stack, engine }: Asker): Promise<Publicat
     );
 }
 
-async function isTaken(port: number, host: string): Promise<boolean> {
+/** Whether somebody listens on a port of this host. */
+export async function isTaken(port: number, host: string): Promise<boolean> {
     const server: Server = createServer();
     return new Promise((resolve) => {
         server.once("error", (error: NodeJS.ErrnoException) => {

@@ -1,6 +1,7 @@
 /** The commands behind `npm start`, `npm stop`, `npm test` and `npm run …`. */
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { generatedKeys } from "../config.ts";
+import { type ImportEnvOptions, importEnv } from "./importEnv.ts";
 import { type LifecycleOptions, lifecycle } from "./lifecycle.ts";
 import { labels } from "./servedModel.ts";
 import { formats } from "./clientFile.ts";
@@ -38,6 +39,16 @@ const wholeNumber = (text: string) => {
     }
     return Number(text);
 };
+const portsOption = () =>
+    new Option("--ports <mlflow,s3,console>", "the three published ports").argParser(
+        (text: string): readonly [string, string, string] => {
+            const [mlflow, s3, console, ...more] = text.split(",").map((port) => port.trim());
+            if (mlflow === undefined || s3 === undefined || console === undefined || more.length > 0) {
+                throw new InvalidArgumentError("Give three ports, such as 5010,9010,9011.");
+            }
+            return [mlflow, s3, console];
+        },
+    );
 
 const places = placesOf(process.env);
 const program = new Command("npm run");
@@ -51,6 +62,18 @@ program
     .addOption(baseOption())
     .option("--explain", "print what would be used and why, and change nothing")
     .action((options: StartOptions) => start(options, places, process.env));
+
+program
+    .command("import-env")
+    .summary("take a Compose file's .env over into a stack, which is made if it is not there")
+    .argument("<file>", "the .env file")
+    .addOption(stackOption())
+    .option("--dry-run", "show what would be set, and change nothing")
+    .option("--overwrite", "let the file's values take the place of others that the stack has")
+    .option("--in-place", "use the old objects where they are (MINIO_VOLUME_PATH)")
+    .option("--keep-database", "use the old database where it is (PG_HOST)")
+    .addOption(portsOption())
+    .action((file: string, options: ImportEnvOptions) => importEnv(file, options, places, process.env));
 
 program
     .command("up")

@@ -5,7 +5,7 @@ import type { Change, Planned } from "./plannedChanges.ts";
 import { give, planStack, previewJson } from "./preview.ts";
 import { type StackPreview, cautionOf, previewSummary } from "./previewSummary.ts";
 import { inProjectCopy, openKnown } from "./previewWorkspace.ts";
-import { planCli, provideCli } from "./pulumi.ts";
+import { installTools, planWithoutEngine } from "./platform.ts";
 import { UserError } from "./userError.ts";
 
 /** Options of `npm run drift`. */
@@ -53,14 +53,14 @@ export function driftExitCode({ errors, changes }: StackPreview): number {
 
 /** Runs the command. Returns its exit code. */
 export async function drift(options: DriftOptions, places: Places, env: NodeJS.ProcessEnv): Promise<number> {
-    const { engine, toolchain, variables } = await planCli(places, env);
+    const { engine, toolchain, variables } = await planWithoutEngine(places, env);
     if (engine?.action !== "running") {
         throw new UserError(
             `Drift is looked for on the engine, and ${engine === undefined ? "none answers" : engine.reason}.`,
             "Start it, or point DOCKER_HOST at it.",
         );
     }
-    await provideCli(toolchain, places, env);
+    await installTools(toolchain, places, env);
     const found = await inProjectCopy(places, async (directory): Promise<StackPreview> => {
         const stack = await openKnown(options.stack, directory, places, variables);
         if (typeof stack === "string") {

@@ -4,7 +4,7 @@ import { type BasePlan, type BaseSource, planBase, provideBase } from "./baseIma
 import { type EnginePlan, planEngine, provideEngine } from "./engine.ts";
 import { ended, stopIfInterrupted } from "./interruption.ts";
 import { type Places, makeState } from "./places.ts";
-import type { Step } from "./progress.ts";
+import type { Say, Step } from "./progress.ts";
 import { type ToolchainPlan, type ToolchainSource, installToolchain, planToolchain } from "./toolchain.ts";
 import { UserError } from "./userError.ts";
 import { pulumiVariables } from "./workspace.ts";
@@ -49,6 +49,41 @@ export async function planTools(
         planBase(places, env, engine?.action === "running" ? engine : undefined, forcedBase),
     ]);
     return { toolchain, base };
+}
+
+/** What commands use that need Pulumi's CLI, and an engine only to ask it something. */
+export async function planWithoutEngine(
+    places: Places,
+    env: NodeJS.ProcessEnv,
+): Promise<{ toolchain: ToolchainPlan; engine: EnginePlan | undefined; variables: Record<string, string> }> {
+    const engine = await planEngine(env).catch((error: unknown) => {
+        if (error instanceof UserError) {
+            return undefined;
+        }
+        throw error;
+    });
+    const plan = await planTools(places, env, choicesOf(env), engine);
+    return { toolchain: plan.toolchain, engine, variables: variablesOf({ ...plan, engine }, places, env) };
+}
+
+/** Installs Pulumi's CLI and plugins where they are not there; standard output is left to the command. */
+export async function installTools(
+    plan: ToolchainPlan,
+    places: Places,
+    env: NodeJS.ProcessEnv,
+    say: Say = (line) => {
+        console.error(line);
+    },
+): Promise<void> {
+    if (!plan.ready) {
+        await installToolchain(plan, {
+            projectDir: places.project,
+            pulumiHome: places.pulumiHome,
+            env,
+            say,
+            signal: ended,
+        });
+    }
 }
 
 /** Variables for Pulumi and docker under a plan. */

@@ -9,7 +9,7 @@ import type { Places } from "./places.ts";
 import { type Planned, countsOf, plannedChanges } from "./plannedChanges.ts";
 import { type StackPreview, cautionOf, endLine, isFine, previewSummary } from "./previewSummary.ts";
 import { firstError, inProjectCopy, openForPreview, stacksWithFile } from "./previewWorkspace.ts";
-import { planCli, provideCli } from "./pulumi.ts";
+import { installTools, planWithoutEngine } from "./platform.ts";
 import { UserError } from "./userError.ts";
 
 /** Options of `npm run preview`. */
@@ -103,8 +103,8 @@ export async function preview(options: PreviewOptions, places: Places, env: Node
     if (names.length === 0) {
         throw new UserError("There is no stack to preview: no Pulumi.<stack>.yaml here.", "npm start makes one.");
     }
-    const { toolchain, variables } = await planCli(places, env);
-    await provideCli(toolchain, places, env);
+    const { toolchain, variables } = await planWithoutEngine(places, env);
+    await installTools(toolchain, places, env);
     const explain = options.explain ?? false;
     const previews: StackPreview[] = [];
     for (const name of names) {

@@ -27,15 +27,17 @@ export function cliRoot(places: Places): string {
     return join(places.pulumiHome, "versions", version);
 }
 
-/** Runs Pulumi's CLI for what the Automation API does not offer. Returns its standard output. */
+/** Runs Pulumi's CLI for what the Automation API does not offer; `input` is its standard input. Returns its standard output. */
 export async function runCli(
     places: Places,
     variables: Record<string, string>,
     args: readonly string[],
+    input?: string,
 ): Promise<string> {
     const { stdout } = await execa(join(cliRoot(places), "bin", "pulumi"), args, {
         cwd: places.project,
         env: variables,
+        ...(input === undefined ? {} : { input }),
     });
     return stdout;
 }
@@ -179,15 +181,13 @@ export function withFittingSalt(stackName: string, content: string, passphrase: 
     return content.replace(/^encryptionsalt:.*\n?/m, "");
 }
 
-/** Throws a UserError for what cannot be a stack's name; one that is there may be longer than a new one. */
-function requireName(stackName: string, existing: boolean): void {
-    const longest = longestStackName(projectName);
-    if (!/^[A-Za-z0-9_.-]+$/.test(stackName) || (!existing && stackName.length > longest)) {
-        throw new UserError(
-            `"${stackName}" is not a stack's name.`,
-            `Use 1 to ${longest} letters, digits, dots, hyphens and underscores.`,
-        );
+/** Names of the stacks in the backend. It makes nothing. */
+export async function stackNames(places: Places, variables: Record<string, string>): Promise<string[]> {
+    if (variables.PULUMI_BACKEND_URL === `file://${places.backend}` && !existsSync(places.backend)) {
+        return [];
     }
+    const workspace = await openWorkspace(places, variables);
+    return (await workspace.listStacks()).map(({ name }) => name);
 }
 
 /**
@@ -217,6 +217,16 @@ export async function openWorkspace(places: Places, variables: Record<string, st
     });
 }
 
+/** Throws a UserError where a stack cannot have the name. */
+export function checkStackName(stackName: string, longest = longestStackName(projectName)): void {
+    if (!/^[A-Za-z0-9_.-]+$/.test(stackName) || stackName.length > longest) {
+        throw new UserError(
+            `"${stackName}" is not a stack's name.`,
+            `Use 1 to ${longestStackName(projectName)} letters, digits, dots, hyphens and underscores.`,
+        );
+    }
+}
+
 /** Throws a UserError where the backend does not have the stack. */
 async function requireStack(
     workspace: LocalWorkspace,
@@ -239,7 +249,8 @@ export async function openStack(
     variables: Record<string, string>,
     existing = false,
 ): Promise<Stack> {
-    requireName(stackName, existing);
+    // One that is there may have been named otherwise.
+    checkStackName(stackName, existing ? Infinity : undefined);
     makeState(places);
     settleFile(places, stackName, variables);
     const workspace = await openWorkspace(places, variables);
@@ -258,7 +269,7 @@ export async function readStack(
     stackName: string,
     variables: Record<string, string>,
 ): Promise<ReadStack> {
-    requireName(stackName, true);
+    checkStackName(stackName, Infinity);
     makeState(places);
     settleFile(places, stackName, variables);
     const workspace = await openWorkspace(places, variables);
