@@ -107,8 +107,8 @@ program
 
 program
     .command("rotate")
-    .summary("other values for generated credentials, in the running services")
-    .addArgument(new Argument("<keys...>", "configuration keys, such as pgPassword").choices(generatedKeys))
+    .summary("other values for generated credentials, in the running services; without keys: which there are")
+    .addArgument(new Argument("[keys...]", "such as pgPassword (else: lists them)").choices(generatedKeys))
     .addOption(stackOption())
     .action((keys: string[], { stack }: { stack: string }) => rotate(keys, stack, places, process.env));
 
@@ -234,6 +234,10 @@ program
     .action(async (filters: string[], options: TestOptions) => {
         process.exitCode = await test(filters, options, places, process.env);
     });
+
+for (const command of [...program.commands, ...user.commands]) {
+    command.description(command.summary());
+}
 
 watchForInterruption();
 try {

@@ -50,7 +50,8 @@ export function userErrorOf(error: unknown): UserError | undefined {
     const lines = found.text
         .split("\n")
         .map((line) => line.trim())
-        .filter((line) => line !== "" && !/^at .+:\d+:\d+\)?$/.test(line));
+        // The SDK puts the command with its arguments first (runs it by execa); what follows is the CLI's own.
+        .filter((line) => line !== "" && !/^at .+:\d+:\d+\)?$|^Command failed with /.test(line));
     const text = lines.slice(0, 10).join("\n");
     const cure = cures.find(([pattern]) => pattern.test(text))?.[1];
     return new UserError(

@@ -1,9 +1,11 @@
 /** `npm run rotate`: other values for generated credentials, in the running services. */
+import { type Configuration, generatedKeys } from "../config.ts";
 import { resourcesOf } from "./engineObjects.ts";
 import type { Places } from "./places.ts";
 import { runSteps } from "./progress.ts";
 import { configurationOf } from "./stackCheck.ts";
 import { openExisting } from "./stop.ts";
+import { table } from "./table.ts";
 import { changesInWords, replaceNext, update } from "./update.ts";
 import { UserError } from "./userError.ts";
 import { runCli } from "./workspace.ts";
@@ -13,9 +15,43 @@ export function resourceName(key: string): string {
     return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
+/** The keys whose generated values nobody uses in a stack with this configuration. */
+function isUnused({ minioHost, pgHost, pgOwnerUser, pgAuthUser, mlflowAuth }: Configuration, key: string): boolean {
+    return (
+        (minioHost !== undefined && key.startsWith("minioRoot")) ||
+        (pgHost !== undefined && pgOwnerUser === undefined && key === "pgOwnerPassword") ||
+        (pgHost !== undefined && pgAuthUser === undefined && key === "pgAuthPassword") ||
+        (!mlflowAuth && key === "adminPassword")
+    );
+}
+
+const isSet = (configuration: Configuration, key: string) =>
+    configuration[key as keyof typeof configuration] !== undefined;
+
+/** Every key that can be rotated, and whether it can in a stack with this configuration. */
+export function rotatable(configuration: Configuration): { key: string; words: string }[] {
+    return generatedKeys.map((key) => ({
+        key,
+        words: isSet(configuration, key)
+            ? "set in the configuration, so it is changed there"
+            : isUnused(configuration, key)
+              ? "not used in this stack"
+              : "generated",
+    }));
+}
+
+/** Lists what can be rotated. */
+async function list(stackName: string, places: Places, env: NodeJS.ProcessEnv): Promise<void> {
+    const { stack, variables } = await openExisting(stackName, places, env);
+    const rows = rotatable(await configurationOf(stack, variables)).map(({ key, words }) => [key, words]);
+    console.log(`${table(["key", `in stack ${stackName}`], rows)}
+
+npm run rotate -- <keys…> --stack ${stackName}`);
+}
+
 /**
  * Makes new values and brings them to the services. They stay generated and protected: what is given up is the protection of
- * these few resources, for the time of this update.
+ * these few resources, for the time of this update. Without keys it lists what can be rotated.
  */
 export async function rotate(
     keys: readonly string[],
@@ -23,9 +59,13 @@ export async function rotate(
     places: Places,
     env: NodeJS.ProcessEnv,
 ): Promise<void> {
+    if (keys.length === 0) {
+        await list(stackName, places, env);
+        return;
+    }
     const { stack, variables } = await openExisting(stackName, places, env);
     const configuration = await configurationOf(stack, variables);
-    const set = keys.filter((key) => configuration[key as keyof typeof configuration] !== undefined);
+    const set = keys.filter((key) => isSet(configuration, key));
     if (set.length > 0) {
         throw new UserError(
             `Set in the configuration of stack ${stackName}, so not generated: ${set.join(", ")}.`,
@@ -35,14 +75,7 @@ export async function rotate(
                 .join("\n"),
         );
     }
-    const { minioHost, pgHost, pgOwnerUser, pgAuthUser, mlflowAuth } = configuration;
-    const unused = keys.filter(
-        (key) =>
-            (minioHost !== undefined && key.startsWith("minioRoot")) ||
-            (pgHost !== undefined && pgOwnerUser === undefined && key === "pgOwnerPassword") ||
-            (pgHost !== undefined && pgAuthUser === undefined && key === "pgAuthPassword") ||
-            (!mlflowAuth && key === "adminPassword"),
-    );
+    const unused = keys.filter((key) => isUnused(configuration, key));
     if (unused.length > 0) {
         throw new UserError(
             `Not used in stack ${stackName}: ${unused.join(", ")}.`,

@@ -35,7 +35,7 @@ function serviceProblem(service: ServiceStatus, stack: string): Problem[] {
             `Raise its limit (docs/configuration.md, the keys …Memory), then ${start}`,
         );
     }
-    if (state === "restarting" || (state === "running" && health !== "healthy" && service.restarts > 0)) {
+    if (state === "restarting" || (state === "running" && health === "starting" && service.restarts > 2)) {
         return fault(`${name} ends again and again (${service.restarts} restarts)`, `${logs} shows why.`);
     }
     if (state === "paused") {

@@ -241,6 +241,17 @@ describe("rotating", () => {
         nothingDone();
     });
 
+    it("lists what there is without a key, and changes nothing", async () => {
+        await rotate([], { ...externalDatabase, mlflowAuth: "false" });
+        const rows = said.join("\n").split("\n");
+        expect(rows).toContain("pgPassword            set in the configuration, so it is changed there");
+        expect(rows).toContain("pgOwnerPassword       not used in this stack");
+        expect(rows).toContain("adminPassword         not used in this stack");
+        expect(rows).toContain("minioRootUser         generated");
+        expect(rows.at(-1)).toBe("npm run rotate -- <keys…> --stack prod");
+        expect([steps, commands.calls(), updates]).toEqual([["open prod"], [], []]);
+    });
+
     it("refuses a configuration with a problem, as every update does", async () => {
         await expect(rotate(["pgPassword"], { mlflowPort: "x" })).rejects.toThrow(
             'the configuration of stack "prod" has a problem:\n  mlflowPort: "x" is not a whole number from 1 to 65535',

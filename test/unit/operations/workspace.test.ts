@@ -84,6 +84,22 @@ describe("a user's state", () => {
         expect(readdirSync(places.state).sort()).toEqual(["backend", "passphrase"]);
     });
 
+    it("gets no other passphrase where there are stacks already: theirs is lost, and that is said", async () => {
+        const { places } = commands;
+        const stacks = join(places.backend, ".pulumi/stacks/mlflow-platform");
+        mkdirSync(stacks, { recursive: true });
+        writeFileSync(join(stacks, "dev.json"), "{}");
+        makeState(places);
+        expect(existsSync(places.passphrase)).toBe(false);
+        const variables = {
+            PULUMI_BACKEND_URL: `file://${places.backend}`,
+            PULUMI_CONFIG_PASSPHRASE_FILE: places.passphrase,
+        };
+        await expect(openStack(places, "dev", variables)).rejects.toThrow(
+            `The file of the passphrase, ${places.passphrase}, is not there.`,
+        );
+    });
+
     it("has another passphrase for another user", () => {
         const other = new Commands();
         makeState(commands.places);
