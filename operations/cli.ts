@@ -2,6 +2,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { generatedKeys } from "../config.ts";
 import { type ImportEnvOptions, importEnv } from "./importEnv.ts";
+import { type NewStackOptions, newStack } from "./newStack.ts";
 import { type LifecycleOptions, lifecycle } from "./lifecycle.ts";
 import { labels } from "./servedModel.ts";
 import { formats } from "./clientFile.ts";
@@ -62,6 +63,32 @@ program
     .addOption(baseOption())
     .option("--explain", "print what would be used and why, and change nothing")
     .action((options: StartOptions) => start(options, places, process.env));
+
+program
+    .command("new-stack")
+    .summary("make a stack and its configuration: asks what the options leave open")
+    .argument("[name]", "name of the stack")
+    .addOption(new Option("--for <whom>", "who uses it").choices(["laptop", "team"]))
+    .option("--public-host <name>", "name by which clients call it, with --for team")
+    .option("--bind-address <address>", "address of this host on which it is published")
+    .addOption(new Option("--certificate <kind>", "who signs it").choices(["own", "acme", "given"]))
+    .option("--tls-email <address>", "account at Let's Encrypt, with --certificate acme")
+    .option("--tls-certificate <file>", "PEM file, with --certificate given (and --secret-file tlsPrivateKey=…)")
+    .option("--login", "with a login, as --for team always is")
+    .option("--no-login", "without one")
+    .addOption(portsOption())
+    .option("--pg-host <host[:port]>", "a PostgreSQL that is there already")
+    .option("--minio-host <host[:port]>", "an S3 store that is there already; a URL with https is one by TLS")
+    .option("--set <key=value>", "any other configuration key; empty takes it out; again for each", names, [])
+    .option(
+        "--secret-file <key=file>",
+        "file with a secret key's value, - is standard input; again for each",
+        names,
+        [],
+    )
+    .option("--from <stack>", "a stack whose file has the settings to begin with")
+    .option("--yes", "ask nothing: what is left open is taken as proposed")
+    .action((name: string | undefined, options: NewStackOptions) => newStack(name, options, places, process.env));
 
 program
     .command("import-env")

@@ -45,7 +45,7 @@ export function readUserFile(path: string): string {
             ? new UserError(`${path} is not UTF-8 text.`, "Save it as UTF-8 and run this again.")
             : new UserError(
                   `${path} cannot be read (${code ?? String(error)}).`,
-                  "Name the .env file of the Compose file.",
+                  "Name a file that is there and may be read.",
               );
     }
 }
