@@ -18,6 +18,8 @@ import { rotate } from "./rotate.ts";
 import { type StartOptions, start } from "./start.ts";
 import { type StatusOptions, status } from "./status.ts";
 import { deleteData, stop } from "./stop.ts";
+import { takeover } from "./takeover.ts";
+import type { TakeoverOptions } from "./takeover/options.ts";
 import { type TestOptions, test } from "./test.ts";
 import { up } from "./up.ts";
 import { type Rights, addUser, listUsers, removeUser, resetUser } from "./user.ts";
@@ -227,6 +229,20 @@ program
     .action(({ stack, ...options }: ClientOptions & { stack: string }) =>
         printClientScript(stack, places, process.env, options),
     );
+
+program
+    .command("takeover")
+    .summary("move the data of an earlier Compose installation into a stack")
+    .option("--env <file>", "the .env of the earlier installation")
+    .option("--data <place>", "directory or volume of its MinIO (else: MINIO_VOLUME_PATH in the .env)")
+    .option("--network <name>", "network on the engine on which PG_HOST is known (else: the stack's)")
+    .option("--prefix <path>", "path in the bucket that its server was given by --artifacts-destination, if any")
+    .option("--in-place", "the stack's MinIO uses the earlier data itself: only the database is copied")
+    .option("--check", "look at everything, say what would happen, and change nothing")
+    .option("--dry-run", "do everything on copies, then give them up")
+    .option("--restore-locations", "instead: write back the s3:// locations that a takeover found")
+    .addOption(stackOption())
+    .action((options: TakeoverOptions) => takeover(options, places, process.env));
 
 program
     .command("stop")

@@ -1,4 +1,5 @@
 /** `npm stop` and `npm run delete-data`: with and without what is protected. */
+import { rmSync } from "node:fs";
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { adoptedVolumes, objectsOf, originOf, resourcesOf } from "./engineObjects.ts";
@@ -7,6 +8,7 @@ import type { Places } from "./places.ts";
 import { choicesOf, planPlatform, variablesOf } from "./platform.ts";
 import { type Say, runSteps } from "./progress.ts";
 import { settleObjects } from "./stackCheck.ts";
+import { takeoverFiles } from "./takeover/record.ts";
 import { UpdateProgress } from "./updateProgress.ts";
 import { UserError } from "./userError.ts";
 import { openStack, runCli } from "./workspace.ts";
@@ -113,6 +115,7 @@ export async function deleteData(stackName: string, places: Places, env: NodeJS.
                 if (left.length > 0) {
                     await execa("docker", ["volume", "rm", ...left.map(({ name }) => name)], { env: variables });
                 }
+                rmSync(takeoverFiles(places, stackName).directory, { recursive: true, force: true });
                 await runCli(places, variables, ["stack", "rm", "--yes", "--preserve-config", "--stack", stackName]);
                 return `${removed} removed`;
             },

@@ -34,15 +34,29 @@ export async function python(version: string = mlflowVersion): Promise<string> {
 }
 
 /** A directory with that client for the Python of the server's image, to be mounted and named by PYTHONPATH. */
-export async function packagesForImage(version: string): Promise<string> {
+export async function packagesForImage(version: string, more: readonly string[] = []): Promise<string> {
     const { stdout: machine } = await execa("uname", ["-m"]);
-    return cached(`${version}-image`, async (directory) => {
+    return cached(`${version}-${more.length === 0 ? "image" : "server-image"}`, async (directory) => {
         await execa(await python(version), [
             ...["-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--python-version", "3.13"],
             ...["--platform", `manylinux2014_${machine}`, "--platform", `manylinux_2_28_${machine}`],
-            ...["--target", directory, `mlflow-skinny==${version}`],
+            ...["--target", directory, `mlflow-skinny==${version}`, ...more],
         ]);
     });
+}
+
+/**
+ * What a server of MLflow 2.x needs on top of its client, for the Python of the server's image. OpenTelemetry of its time: newer
+ * ones do not call its exporter of traces.
+ */
+const earlierServer = [
+    ...["alembic<2", "Flask<4", "graphene<4", "gunicorn<24", "markdown<4", "sqlalchemy<2.1", "numpy<3", "pandas<3"],
+    ...["boto3", "psycopg2-binary", "opentelemetry-api==1.33.1", "opentelemetry-sdk==1.33.1"],
+];
+
+/** A directory with a server of MLflow 2.x, likewise. */
+export function earlierServerForImage(): Promise<string> {
+    return packagesForImage(earlierVersions[0], earlierServer);
 }
 
 /** Makes a virtual environment and installs MLflow into it, as the README tells a user. */

@@ -1,0 +1,91 @@
+/** The earlier installation as its `.env` describes it. */
+import { homedir } from "node:os";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { parse } from "dotenv";
+import { expand } from "dotenv-expand";
+
+/** Where its data is and how to read it. */
+export interface Earlier {
+    readonly postgres: {
+        readonly host: string;
+        readonly port: number;
+        readonly user: string;
+        readonly password: string;
+        readonly database: string;
+    };
+    readonly bucket: string;
+    /** MINIO_VOLUME_PATH, or what was named instead of it. */
+    readonly data: DataPlace;
+}
+
+/** A directory on the engine's host, or a volume with the names that it may have on the engine, the likeliest first. */
+export type DataPlace =
+    | { readonly kind: "directory"; readonly path: string }
+    | { readonly kind: "volume"; readonly names: readonly string[] };
+
+/**
+ * The name that Compose gives a project: COMPOSE_PROJECT_NAME, or the directory's name in lower case with only letters,
+ * digits, hyphens and underscores (Compose manual, "Specify a project name").
+ */
+export function composeProject(file: string, values: Readonly<Record<string, string>>): string {
+    const name = values.COMPOSE_PROJECT_NAME ?? basename(dirname(resolve(file)));
+    return name
+        .toLowerCase()
+        .replace(/[^a-z0-9_-]/g, "")
+        .replace(/^[_-]+/, "");
+}
+
+/** A source of a mount as Compose reads it: with a slash or a dot in front a path beside the file, else a volume. */
+export function placeOf(source: string, file: string, project: string): DataPlace {
+    if (source.startsWith("~")) {
+        return { kind: "directory", path: join(homedir(), source.slice(1)) };
+    }
+    if (isAbsolute(source) || source.startsWith(".")) {
+        return { kind: "directory", path: resolve(dirname(resolve(file)), source) };
+    }
+    return { kind: "volume", names: [`${project}_${source}`, source] };
+}
+
+/** The values of a `.env` file as Compose has them: in single quotes a dollar sign is one, else it begins a variable. */
+function valuesOf(text: string): Readonly<Record<string, string>> {
+    const literal = new Set([...text.matchAll(/^\s*(?:export\s+)?([\w.-]+)\s*=\s*'/gm)].map(([, name]) => name));
+    const parsed = Object.entries(parse(text)).map(
+        ([name, value]) => [name, literal.has(name) ? value.replaceAll("$", "\\$") : value] as const,
+    );
+    // Without the surroundings, whose variables of these names are those of something else.
+    return expand({ parsed: Object.fromEntries(parsed), processEnv: {} }).parsed ?? {};
+}
+
+/** Reads the text of a `.env` file. What is wrong with it comes as `problems`, all at once. */
+export function earlierInstallation(
+    text: string,
+    file: string,
+    data: string | undefined,
+): { earlier?: Earlier; problems: string[] } {
+    const values = valuesOf(text);
+    // Compose takes an empty one for none in what has a default.
+    const optional = (name: string) => (values[name] === "" ? undefined : values[name]);
+    const wanted = ["PG_HOST", "PG_USER", "PG_PASSWORD", "PG_DATABASE", "MLFLOW_BUCKET_NAME"];
+    const missing = wanted.filter((name) => !values[name]);
+    // The Compose file's volume, where it names no other place.
+    const source = data ?? optional("MINIO_VOLUME_PATH") ?? "minio_data";
+    const port = Number(optional("PG_PORT") ?? "5432");
+    const problems = [
+        ...(missing.length > 0 ? [`${file} does not set ${missing.join(", ")}.`] : []),
+        ...(Number.isInteger(port) && port > 0 && port < 65_536
+            ? []
+            : [`PG_PORT in ${file} is not a port: ${values.PG_PORT ?? ""}.`]),
+    ];
+    const { PG_HOST, PG_USER, PG_PASSWORD, PG_DATABASE, MLFLOW_BUCKET_NAME } = values;
+    if (problems.length > 0 || !PG_HOST || !PG_USER || !PG_PASSWORD || !PG_DATABASE || !MLFLOW_BUCKET_NAME) {
+        return { problems };
+    }
+    return {
+        earlier: {
+            postgres: { host: PG_HOST, port, user: PG_USER, password: PG_PASSWORD, database: PG_DATABASE },
+            bucket: MLFLOW_BUCKET_NAME,
+            data: placeOf(source, file, composeProject(file, values)),
+        },
+        problems,
+    };
+}

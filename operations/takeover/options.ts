@@ -1,0 +1,19 @@
+/** Options of `npm run takeover`. */
+/** As the command line has them. */
+export interface TakeoverOptions {
+    readonly stack: string;
+    /** The earlier installation's `.env`. */
+    readonly env?: string | undefined;
+    /** Directory or volume of its MinIO, instead of MINIO_VOLUME_PATH. */
+    readonly data?: string | undefined;
+    /** Network on the engine that knows PG_HOST. Defaults to the stack's. */
+    readonly network?: string | undefined;
+    /** Where its server kept what it passed on itself (`--artifacts-destination`): a path in the bucket. */
+    readonly prefix?: string | undefined;
+    /** The stack's MinIO uses the earlier data already. */
+    readonly inPlace?: boolean | undefined;
+    readonly check?: boolean | undefined;
+    readonly dryRun?: boolean | undefined;
+    /** Instead of everything else. */
+    readonly restoreLocations?: boolean | undefined;
+}

@@ -1,0 +1,72 @@
+/** Who uses the earlier installation's data: containers, and the command that stops them. */
+import { execa } from "execa";
+import { shellWord } from "../../components/shell.ts";
+
+/** A running container, as far as it is read here. */
+export interface Running {
+    readonly name: string;
+    readonly mounts: readonly { readonly source: string; readonly volume: string | undefined }[];
+    readonly addresses: readonly string[];
+    /** The project that Compose started it for, with its directory. */
+    readonly compose: { readonly directory: string; readonly service: string } | undefined;
+}
+
+interface Inspected {
+    readonly Name: string;
+    readonly Mounts: readonly { readonly Source: string; readonly Name?: string }[];
+    readonly Config: { readonly Labels: Readonly<Record<string, string>> | null };
+    readonly NetworkSettings: { readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>> };
+}
+
+/** Every container that runs. */
+export async function runningContainers(variables: Record<string, string>): Promise<Running[]> {
+    const { stdout: ids } = await execa("docker", ["ps", "--quiet"], { env: variables });
+    if (ids === "") {
+        return [];
+    }
+    const { stdout } = await execa("docker", ["inspect", ...ids.split("\n")], { env: variables });
+    return (JSON.parse(stdout) as Inspected[]).map(({ Name, Mounts, Config, NetworkSettings }) => {
+        const labels = Config.Labels ?? {};
+        const directory = labels["com.docker.compose.project.working_dir"];
+        const service = labels["com.docker.compose.service"];
+        return {
+            name: Name.replace(/^\//, ""),
+            mounts: Mounts.map(({ Source, Name: volume }) => ({ source: Source, volume })),
+            addresses: Object.values(NetworkSettings.Networks).map(({ IPAddress }) => IPAddress),
+            compose: directory === undefined || service === undefined ? undefined : { directory, service },
+        };
+    });
+}
+
+/** Whether one of two paths is, or is in, the other. */
+function overlap(a: string, b: string): boolean {
+    const within = (inner: string, outer: string) => `${inner}/`.startsWith(`${outer.replace(/\/+$/, "")}/`);
+    return within(a, b) || within(b, a);
+}
+
+/** Those that have a directory or a volume mounted. */
+export function usersOf(containers: readonly Running[], source: string): Running[] {
+    return containers.filter(({ mounts }) =>
+        mounts.some((mount) =>
+            source.startsWith("/") ? mount.source !== "" && overlap(mount.source, source) : mount.volume === source,
+        ),
+    );
+}
+
+/** The commands that stop containers, by Compose where it started them. */
+export function stopCommands(containers: readonly Running[]): string[] {
+    const services = new Map<string, string[]>();
+    for (const { compose } of containers) {
+        if (compose !== undefined) {
+            services.set(compose.directory, [...(services.get(compose.directory) ?? []), compose.service]);
+        }
+    }
+    const plain = containers.filter(({ compose }) => compose === undefined).map(({ name }) => shellWord(name));
+    return [
+        ...[...services].map(
+            ([directory, names]) =>
+                `docker compose --project-directory ${shellWord(directory)} stop ${[...new Set(names)].map(shellWord).join(" ")}`,
+        ),
+        ...(plain.length > 0 ? [`docker stop ${plain.join(" ")}`] : []),
+    ];
+}

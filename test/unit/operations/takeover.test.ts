@@ -1,0 +1,306 @@
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { placesOf } from "../../../operations/places.ts";
+import { databaseNames } from "../../../operations/takeover/databases.ts";
+import { composeProject, earlierInstallation, placeOf } from "../../../operations/takeover/earlier.ts";
+import {
+    type DatabaseFindings,
+    type DiskFindings,
+    databaseProblems,
+    diskProblems,
+    overview,
+    rowDifferences,
+    runningProblems,
+    stackProblems,
+} from "../../../operations/takeover/findings.ts";
+import { jobArguments } from "../../../operations/takeover/job.ts";
+import { readPhase, takeoverFiles, writePhase } from "../../../operations/takeover/record.ts";
+import { type Running, stopCommands, usersOf } from "../../../operations/takeover/users.ts";
+
+const env = `
+# the earlier installation
+PG_HOST=db.example.org
+PG_USER=mlflow
+PG_PASSWORD='pa$$ word#1'
+PG_DATABASE=runs
+MLFLOW_BUCKET_NAME=mlflow
+BASE=/srv
+MINIO_VOLUME_PATH=\${BASE}/minio
+`;
+
+describe("the .env of an earlier installation", () => {
+    it("says where database, bucket and objects are", () => {
+        expect(earlierInstallation(env, "/home/me/ml/.env", undefined)).toEqual({
+            earlier: {
+                postgres: {
+                    host: "db.example.org",
+                    port: 5432,
+                    user: "mlflow",
+                    password: "pa$$ word#1",
+                    database: "runs",
+                },
+                bucket: "mlflow",
+                data: { kind: "directory", path: "/srv/minio" },
+            },
+            problems: [],
+        });
+    });
+
+    it("is refused with everything that lacks, at once", () => {
+        const { earlier, problems } = earlierInstallation("PG_HOST=a\nPG_PORT=x\nPG_PASSWORD=\n", ".env", undefined);
+        expect(earlier).toBeUndefined();
+        expect(problems).toEqual([
+            ".env does not set PG_USER, PG_PASSWORD, PG_DATABASE, MLFLOW_BUCKET_NAME.",
+            "PG_PORT in .env is not a port: x.",
+        ]);
+    });
+
+    it("takes variables from nowhere but the file", () => {
+        process.env.PG_DATABASE = "of the surroundings";
+        try {
+            expect(earlierInstallation(env, ".env", undefined).earlier?.postgres.database).toBe("runs");
+        } finally {
+            delete process.env.PG_DATABASE;
+        }
+    });
+
+    it.each([
+        ["./data", { kind: "directory", path: "/home/me/My ML/data" }],
+        ["../data", { kind: "directory", path: "/home/me/data" }],
+        ["/data", { kind: "directory", path: "/data" }],
+        ["~/data", { kind: "directory", path: join(homedir(), "data") }],
+        ["minio_data", { kind: "volume", names: ["myml_minio_data", "minio_data"] }],
+    ])("has its objects where Compose takes them from: %s", (source, place) => {
+        const file = "/home/me/My ML/.env";
+        expect(placeOf(source, file, composeProject(file, {}))).toEqual(place);
+    });
+
+    it("has the Compose file's volume where it names none, and what --data names before all", () => {
+        const without = env.replace(/MINIO_VOLUME_PATH.*/, "MINIO_VOLUME_PATH=\nCOMPOSE_PROJECT_NAME=Team-1");
+        expect(earlierInstallation(without, "/a/.env", undefined).earlier?.data).toEqual({
+            kind: "volume",
+            names: ["team-1_minio_data", "minio_data"],
+        });
+        expect(earlierInstallation(env, "/a/.env", "/other").earlier?.data).toEqual({
+            kind: "directory",
+            path: "/other",
+        });
+    });
+});
+
+const running = (name: string, more: Partial<Running> = {}): Running => ({
+    name,
+    mounts: [],
+    addresses: [],
+    compose: undefined,
+    ...more,
+});
+
+describe("who uses the earlier data", () => {
+    const all = [
+        running("same", { mounts: [{ source: "/srv/minio", volume: undefined }] }),
+        running("inside", { mounts: [{ source: "/srv/minio/mlflow", volume: undefined }] }),
+        running("around", { mounts: [{ source: "/srv", volume: undefined }] }),
+        running("beside", { mounts: [{ source: "/srv/minio2", volume: undefined }] }),
+        running("volume", { mounts: [{ source: "/var/lib/docker/volumes/x/_data", volume: "x" }] }),
+        running("tmpfs", { mounts: [{ source: "", volume: undefined }] }),
+    ];
+
+    it("is whoever has the directory, a part of it or what it is in", () => {
+        expect(usersOf(all, "/srv/minio").map(({ name }) => name)).toEqual(["same", "inside", "around"]);
+    });
+
+    it("is whoever has the volume", () => {
+        expect(usersOf(all, "x").map(({ name }) => name)).toEqual(["volume"]);
+    });
+
+    it("is stopped by Compose where that started it, else by its name", () => {
+        const compose = { directory: "/home/me/My ML", service: "s3" };
+        const containers = [
+            running("mlflow_minio", { compose }),
+            running("ml-mlflow-1", { compose: { ...compose, service: "mlflow" } }),
+            running("by hand"),
+        ];
+        expect(stopCommands(containers)).toEqual([
+            "docker compose --project-directory '/home/me/My ML' stop s3 mlflow",
+            "docker stop 'by hand'",
+        ]);
+        expect(runningProblems(containers, "/srv/minio")[0]?.cure).toContain("docker stop 'by hand'");
+        expect(runningProblems([], "/srv/minio")).toEqual([]);
+    });
+});
+
+const none = { count: 0, some: [] };
+const disk: DiskFindings = {
+    format: "xl-single",
+    version: "3",
+    drives: 1,
+    buckets: ["mlflow"],
+    there: true,
+    objects: 3,
+    files: 4,
+    bytes: 2 ** 20,
+    free: 2 ** 40,
+    unreadable: none,
+    encrypted: none,
+    tiered: none,
+    unreachable: none,
+};
+
+describe("the earlier MinIO's data", () => {
+    const problems = (found: Partial<DiskFindings>) =>
+        diskProblems({ ...disk, ...found }, "/srv/minio", "mlflow", false).map(({ what }) => what);
+
+    it("is taken with one drive of a format that the stack's MinIO has", () => {
+        expect(problems({})).toEqual([]);
+    });
+
+    it.each([
+        [{ format: null }, "is not MinIO's data"],
+        [{ format: "fs" }, "has the format fs"],
+        [{ format: "xl", drives: 4 }, "is one of 4 drives"],
+        [{ version: "4" }, "in format xl-single 4"],
+        [{ there: false, buckets: ["a", "b"] }, "has no bucket mlflow; it has a, b."],
+        [{ unreadable: { count: 1, some: ["x"] } }, "written by a newer MinIO"],
+        [
+            { encrypted: { count: 9, some: ["x", "y"] } },
+            "9 objects are encrypted with a key of the earlier MinIO: x, y …",
+        ],
+        [{ tiered: { count: 1, some: ["x"] } }, "kept in another store"],
+        [{ free: 2 ** 30 }, "has 1.0 GiB free, and the copy takes 1 MiB"],
+    ])("is refused: %j", (found, word) => {
+        expect(problems(found)).toEqual([expect.stringContaining(word)]);
+    });
+
+    it("needs no room where it stays in its place", () => {
+        expect(diskProblems({ ...disk, free: 0 }, "/srv/minio", "mlflow", true)).toEqual([]);
+    });
+});
+
+const database: Exclude<DatabaseFindings, { refused: string }> = {
+    version: "16.3",
+    versionNumber: 160_003,
+    schema: "public",
+    revisions: ["0584bdc529eb"],
+    known: true,
+    sessions: [],
+    tables: ["runs"],
+    others: ["of somebody else"],
+    bytes: 2 ** 20,
+    rows: { runs: 7, experiments: 2 },
+    changes: [["runs", "artifact_uri", 6]],
+    left: [["runs", "artifact_uri", "file:", "elsewhere", 1]],
+    mentions: [["params", "value", 2]],
+};
+
+describe("the earlier database", () => {
+    const problems = (found: Partial<typeof database>, free = 2 ** 40, containers: Running[] = []) =>
+        databaseProblems({ ...database, ...found }, "db:5432/runs", free, containers);
+
+    it("is taken where this MLflow knows its schema and nobody uses it", () => {
+        expect(problems({})).toEqual([]);
+    });
+
+    it.each([
+        [{ versionNumber: 180_001, version: "18.1" }, "is 18.1, and the stack's is 17"],
+        [{ revisions: [], known: false }, "is not MLflow's"],
+        [{ revisions: ["abc"], known: false }, "at schema revision abc, which the stack's MLflow does not know"],
+        [{ schema: "other" }, "are in schema other"],
+    ])("is refused: %j", (found, word) => {
+        expect(problems(found).map(({ what }) => what)).toEqual([expect.stringContaining(word)]);
+    });
+
+    it("is refused while it is in use, with the command that stops what uses it", () => {
+        const session = { usename: "mlflow", address: "172.18.0.4", application_name: "" };
+        const [known] = problems({ sessions: [session, session] }, 2 ** 40, [
+            running("other", { addresses: ["172.18.0.5"] }),
+            running("ml-mlflow-1", { addresses: ["172.18.0.4"] }),
+        ]);
+        expect(known?.what).toContain("2 connections, from 172.18.0.4");
+        expect(known?.cure).toContain("docker stop ml-mlflow-1");
+        expect(problems({ sessions: [session] })[0]?.cure).toContain("docker compose stop mlflow");
+    });
+
+    it("is refused where there is no room for its copy", () => {
+        expect(problems({}, 2 ** 30)[0]?.what).toContain("has 1.0 GiB free");
+    });
+
+    it("is refused in the database's words where it cannot be reached", () => {
+        expect(databaseProblems({ refused: "no route" }, "db:5432/runs", 0, [])[0]?.what).toContain("no route");
+    });
+});
+
+it("refuses a stack that has data of its own, and says what", () => {
+    expect(stackProblems({ runs: 0, traces: 0 }, "dev")).toEqual([]);
+    expect(stackProblems({ runs: 3, traces: 0, experiments: 1 }, "dev")[0]?.what).toBe(
+        "Stack dev has data of its own: 3 runs, 1 experiments.",
+    );
+});
+
+it("says what is and what is not taken over", () => {
+    const text = overview({ ...disk, unreachable: { count: 1, some: ["a#b"] } }, database, "mlflow", "other").join(
+        "\n",
+    );
+    for (const word of [
+        "9 rows in 2 tables",
+        "of somebody else",
+        "3 of bucket mlflow, into bucket other",
+        "a#b",
+        "runs.artifact_uri: 6",
+        "runs.artifact_uri: 1 in file: (elsewhere)",
+        "params.value: 2",
+    ]) {
+        expect(text).toContain(word);
+    }
+});
+
+it("names the tables whose number of rows differs", () => {
+    expect(rowDifferences({ a: 1, b: 2 }, { a: 1, b: 3, c: 0 })).toEqual(["b: 2 → 3", "c: none → 0"]);
+    expect(rowDifferences({ a: 1 }, { a: 1 })).toEqual([]);
+});
+
+describe("a job", () => {
+    const job = { name: "copy", image: "image", command: ["python", "-m", "x"], network: "none" };
+
+    it("has no capability and a root file system that cannot be written, and makes no directory", () => {
+        const args = jobArguments("dev", { ...job, mounts: [{ source: "/a,b", path: "/old", readOnly: true }] });
+        expect(args).toContain("--read-only");
+        expect(args.join(" ")).toContain("--cap-drop ALL");
+        expect(args).not.toContain("--cap-add");
+        expect(args).not.toContain("--add-host");
+        expect(args).toContain('type=bind,"source=/a,b",target=/old,readonly');
+        expect(args.slice(-4)).toEqual(["python", "image", "-m", "x"]);
+    });
+
+    it("has only the capabilities that root needs for the files of others", () => {
+        const args = jobArguments("dev", { ...job, asRoot: true, mounts: [{ source: "volume", path: "/data" }] });
+        expect(args.filter((_, index) => args[index - 1] === "--cap-add")).toEqual(["DAC_OVERRIDE", "CHOWN"]);
+        expect(args).toContain('type=volume,"source=volume",target=/data');
+    });
+
+    it("shows no input", () => {
+        expect(jobArguments("dev", { ...job, input: "secret" }).join(" ")).not.toContain("secret");
+    });
+});
+
+it("never takes the stack's own database for a copy", () => {
+    const names = (pgDatabase: string) => databaseNames({ configuration: { pgDatabase } });
+    expect(names("mlflow")).toEqual({ own: "mlflow", copy: "takeover_copy", previous: "takeover_previous" });
+    expect(names("takeover_copy").copy).not.toBe("takeover_copy");
+});
+
+it("remembers how far a takeover came, for this user alone", () => {
+    const state = mkdtempSync(join(tmpdir(), "takeover-"));
+    try {
+        const files = takeoverFiles(placesOf({ XDG_STATE_HOME: state }), "dev");
+        expect(readPhase(files)).toBeUndefined();
+        writePhase(files, "swapping");
+        expect(readPhase(files)).toBe("swapping");
+        expect(statSync(files.record).mode & 0o777).toBe(0o600);
+        expect(statSync(files.directory).mode & 0o777).toBe(0o700);
+    } finally {
+        rmSync(state, { recursive: true });
+    }
+});
