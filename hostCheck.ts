@@ -1,14 +1,16 @@
-/** What the host of the Docker engine has to say about a configuration: ports that are taken, directories and volumes. */
-import { execFile } from "node:child_process";
-import { type Stats, existsSync, readFileSync, statSync } from "node:fs";
-import { type Server, createServer } from "node:net";
-import { networkInterfaces } from "node:os";
-import { promisify } from "node:util";
+/**
+ * What the host of the Docker engine has to say about a configuration: ports that are taken, directories and volumes. The judgement
+ * is here; what is so is asked of this host (localHost.ts) or, where the engine is elsewhere, of that one (engineHost.ts).
+ */
+import { existsSync, readFileSync } from "node:fs";
 import { everyAddress } from "./components/addresses.ts";
 import { projectLabel, stackLabel } from "./components/labels.ts";
 import { owner as minioOwner } from "./components/minio.ts";
 import { shellWord } from "./components/shell.ts";
 import { type Configuration, isLoopback, publishedPorts } from "./config.ts";
+import { docker } from "./dockerCommand.ts";
+import { engineHost } from "./engineHost.ts";
+import { localHost } from "./localHost.ts";
 
 /** The stack that asks, and the engine it runs on. */
 export interface Asker {
@@ -16,6 +18,19 @@ export interface Asker {
     readonly stack: string;
     /** Address as DOCKER_HOST has it; undefined is the default socket. */
     readonly engine: string | undefined;
+}
+
+/** A directory's owner and its permission bits, or why it is none. */
+export type FoundDirectory =
+    { readonly uid: number; readonly gid: number; readonly mode: number } | "missing" | "not a directory";
+
+/** What a host tells of itself. Undefined is what it does not tell. */
+export interface Host {
+    /** Its IPv4 addresses. */
+    readonly addresses: () => Promise<readonly string[] | undefined>;
+    /** Whether somebody listens on a port of an address, or of any where that is 0.0.0.0. */
+    readonly isTaken: (port: number, address: string) => Promise<boolean>;
+    readonly directory: (path: string) => Promise<FoundDirectory | undefined>;
 }
 
 /** Whether this runs in a container; the file alone also stands where a disk was made from an image. */
@@ -26,24 +41,10 @@ function inContainer(): boolean {
     );
 }
 
-/** Whether the engine is on this host, so that its ports and directories can be looked at from here. */
+/** Whether the engine is on this host, so that its ports and directories are those of this one. */
 export function isLocal(engine: string | undefined): boolean {
     // A container that was given the engine's socket sees other ports and directories than the engine does.
     return (engine === undefined || engine === "" || engine.startsWith("unix:")) && !inContainer();
-}
-
-/** Runs a docker command; undefined where there is no docker command, no engine, or not what it asks for. */
-async function docker(engine: string | undefined, ...args: string[]): Promise<string | undefined> {
-    try {
-        const { stdout } = await promisify(execFile)("docker", [
-            // The provider does not go by the docker command's current context.
-            ...(engine ? ["--host", engine] : ["--context", "default"]),
-            ...args,
-        ]);
-        return stdout.trim();
-    } catch {
-        return undefined;
-    }
 }
 
 /** A port that a running container publishes. */
@@ -81,24 +82,14 @@ async function publications({ project, stack, engine }: Asker): Promise<Publicat
     );
 }
 
-/** Whether somebody listens on a port of this host. */
-export async function isTaken(port: number, host: string): Promise<boolean> {
-    const server: Server = createServer();
-    return new Promise((resolve) => {
-        server.once("error", (error: NodeJS.ErrnoException) => {
-            resolve(error.code === "EADDRINUSE");
-        });
-        server.listen({ port, host, exclusive: true }, () => {
-            server.close(() => {
-                resolve(false);
-            });
-        });
-    });
-}
-
-async function portProblems(c: Partial<Configuration>, otherStore: boolean, asker: Asker): Promise<string[]> {
-    const published = await publications(asker);
+async function portProblems(
+    c: Partial<Configuration>,
+    otherStore: boolean,
+    asker: Asker,
+    host: Host,
+): Promise<string[]> {
     const { bindAddress } = c;
+    const published = bindAddress === undefined ? undefined : await publications(asker);
     // Without the engine's word nobody can tell a stranger's port from the stack's own.
     if (published === undefined || bindAddress === undefined) {
         return [];
@@ -113,7 +104,7 @@ async function portProblems(c: Partial<Configuration>, otherStore: boolean, aske
                 publication.port === port &&
                 (address === everyAddress || [address, "", everyAddress].includes(publication.address)),
         );
-        if (holder === undefined ? await isTaken(port, address) : !holder.own) {
+        if (holder === undefined ? await host.isTaken(port, address) : !holder.own) {
             const by = holder === undefined ? "another program" : `container ${holder.container}`;
             const another = `${key === "minioConsoleAddress" ? ":" : ""}<port>`;
             problems.push(
@@ -124,38 +115,29 @@ async function portProblems(c: Partial<Configuration>, otherStore: boolean, aske
     return problems;
 }
 
-/** The defect of an address that this host does not have, where nothing could be published on it. */
-function addressDefect(address: string): string | undefined {
-    const own = Object.values(networkInterfaces())
-        .flatMap((entries) => entries ?? [])
-        .filter(({ family }) => family === "IPv4")
-        .map(({ address: found }) => found);
+/** The defect of an address that is not among the host's, where nothing could be published on it. */
+export function addressDefect(address: string, own: readonly string[]): string | undefined {
     return isLoopback(address) || address === everyAddress || own.includes(address)
         ? undefined
-        : `this host has no address ${address}: set one of ${[...new Set(own)].join(", ")}, or ${everyAddress} for every one`;
+        : `the engine's host has no address ${address}: set one of ${[...new Set(own)].join(", ")}, or ${everyAddress} for every one`;
 }
 
-function mayWrite({ uid, gid }: { uid: number; gid: number }, directory: Stats): boolean {
+function mayWrite({ uid, gid }: { uid: number; gid: number }, directory: { uid: number; gid: number; mode: number }) {
     const shift = directory.uid === uid ? 6 : directory.gid === gid ? 3 : 0;
     return ((directory.mode >> shift) & 0o7) === 0o7;
 }
 
-/** The defect of MinIO's directory, or undefined; what this user may not look at is left to MinIO itself. */
-export function directoryDefect(path: string): string | undefined {
+/** The defect of MinIO's directory as it was found, or undefined; what nobody may look at is left to MinIO itself. */
+export function directoryDefect(path: string, found: FoundDirectory | undefined): string | undefined {
     const { uid, gid } = minioOwner;
     const word = shellWord(path);
-    let found: Stats | undefined;
-    try {
-        found = statSync(path, { throwIfNoEntry: false });
-    } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "EACCES") {
-            return undefined;
-        }
-    }
     if (found === undefined) {
+        return undefined;
+    }
+    if (found === "missing") {
         return `"${path}" is not there: sudo install -d -o ${uid} -g ${gid} -m 0700 ${word}`;
     }
-    if (!found.isDirectory()) {
+    if (found === "not a directory") {
         return `"${path}" is not a directory: set one, such as /srv/minio`;
     }
     return mayWrite(minioOwner, found)
@@ -175,7 +157,7 @@ async function volumeProblems(name: string, { project, stack, engine }: Asker): 
         : [];
 }
 
-/** Problems that only the engine's host knows. None where the engine is elsewhere or does not answer. */
+/** Problems that only the engine's host knows, wherever that is. None where the engine does not answer. */
 export async function hostProblems(
     c: Partial<Configuration>,
     asker: Asker,
@@ -183,14 +165,13 @@ export async function hostProblems(
 ): Promise<string[]> {
     const { bindAddress, minioVolumePath: path, minioVolumeName: volume } = c;
     const volumes = volume === undefined ? [] : await volumeProblems(volume, asker);
-    if (!isLocal(asker.engine)) {
-        return volumes;
-    }
-    const missing = bindAddress === undefined || process.platform !== "linux" ? undefined : addressDefect(bindAddress);
-    // Docker Desktop maps owners by itself.
-    const defect = path === undefined || process.platform !== "linux" ? undefined : directoryDefect(path);
+    const host = isLocal(asker.engine) ? localHost() : engineHost(asker.engine, c);
+    const addresses = bindAddress === undefined ? undefined : await host.addresses();
+    const missing =
+        bindAddress === undefined || addresses === undefined ? undefined : addressDefect(bindAddress, addresses);
+    const defect = path === undefined ? undefined : directoryDefect(path, await host.directory(path));
     return [
-        ...(missing === undefined ? await portProblems(c, otherStore, asker) : [`bindAddress: ${missing}`]),
+        ...(missing === undefined ? await portProblems(c, otherStore, asker, host) : [`bindAddress: ${missing}`]),
         ...(defect === undefined ? [] : [`minioVolumePath: ${defect}`]),
         ...volumes,
     ];

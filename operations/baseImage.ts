@@ -5,6 +5,9 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { writeBuildSecrets } from "../components/buildSecrets.ts";
 import { buildTag, builds } from "../components/image.ts";
+import { docker } from "../dockerCommand.ts";
+import { dockerfileBase, shellImage } from "../engineHost.ts";
+import { isLocal } from "../hostCheck.ts";
 import { installPackages } from "./engine.ts";
 import { type Places, projectName } from "./places.ts";
 import type { Say } from "./progress.ts";
@@ -25,12 +28,7 @@ export interface BasePlan {
 
 /** The reference that the Dockerfiles pin. */
 export function pinnedBase(places: Places): string {
-    const dockerfile = readFileSync(join(places.project, "images/postgres/Dockerfile"), "utf8");
-    const reference = /^ARG BASE_IMAGE=(\S+)/m.exec(dockerfile)?.[1];
-    if (reference === undefined) {
-        throw new Error("images/postgres/Dockerfile pins no base image");
-    }
-    return reference;
+    return dockerfileBase(join(places.project, "images/postgres/Dockerfile"));
 }
 
 /** Tag of the base made from packages: its content follows from the script that makes it. */
@@ -92,6 +90,21 @@ export async function planBase(
           };
 }
 
+/**
+ * Gives an engine that is elsewhere and has nothing yet the image from which it is looked at (engineHost.ts). Without one, what
+ * only its host knows is not looked at.
+ */
+async function provideLookers(base: string, variables: Record<string, string>, say: Say): Promise<void> {
+    const engine = variables.DOCKER_HOST;
+    if (isLocal(engine) || (await shellImage(engine, { baseImage: base })) !== undefined) {
+        return;
+    }
+    say(`pulling ${base}, to look at the engine's host with`);
+    if ((await docker(engine, "pull", "--quiet", base)) === undefined) {
+        say(`the engine cannot pull ${base}: ports, directories and the disk of its host are not looked at beforehand`);
+    }
+}
+
 /** Makes the plan true. A base from a registry is pulled by the builds themselves. */
 export async function provideBase(
     plan: BasePlan,
@@ -99,6 +112,9 @@ export async function provideBase(
     variables: Record<string, string>,
     say: Say,
 ): Promise<void> {
+    if (plan.source !== "packages") {
+        await provideLookers(plan.reference ?? pinnedBase(places), variables, say);
+    }
     if (plan.source !== "packages" || plan.ready || plan.reference === undefined) {
         return;
     }

@@ -36,8 +36,11 @@ async function answer(host: string): Promise<{ version: string } | { error: stri
         : { error: result.stderr.trim() || String(result.shortMessage) };
 }
 
-/** The engine's address: DOCKER_HOST, else that of the docker command's context, else the default socket. */
-async function engineHost(env: NodeJS.ProcessEnv): Promise<{ host: string; from: string }> {
+/** The engine's address: the stack's own, else DOCKER_HOST, else that of the docker command's context, else the default socket. */
+async function engineAddress(env: NodeJS.ProcessEnv, named?: string): Promise<{ host: string; from: string }> {
+    if (named !== undefined) {
+        return { host: named, from: "docker:host of the stack's configuration" };
+    }
     if (env.DOCKER_HOST) {
         return { host: env.DOCKER_HOST, from: "DOCKER_HOST" };
     }
@@ -58,8 +61,11 @@ function distribution(): string | undefined {
 
 const isRoot = () => process.getuid?.() === 0;
 
-/** Looks without changing anything. Throws a UserError where no engine can be had. */
-export async function planEngine(env: NodeJS.ProcessEnv): Promise<EnginePlan> {
+/**
+ * Looks without changing anything, at the engine that a stack names for itself if it does. Throws a UserError where no engine can
+ * be had.
+ */
+export async function planEngine(env: NodeJS.ProcessEnv, named?: string): Promise<EnginePlan> {
     const installable = distribution() !== undefined && isRoot();
     const installWith =
         distribution() === undefined
@@ -67,11 +73,11 @@ export async function planEngine(env: NodeJS.ProcessEnv): Promise<EnginePlan> {
             : `Run as root: apt-get install --no-install-recommends ${packages.join(" ")}\nor run this again as root, which offers to do it.`;
     if (!(await onPath("docker"))) {
         if (installable) {
-            return { action: "install", host: defaultHost, reason: "there is no docker command" };
+            return { action: "install", host: named ?? defaultHost, reason: "there is no docker command" };
         }
         throw new UserError("There is no Docker here: no docker command on the PATH.", installWith);
     }
-    const { host, from } = await engineHost(env);
+    const { host, from } = await engineAddress(env, named);
     const state = await answer(host);
     if ("version" in state) {
         return { action: "running", host, reason: `engine ${state.version} answers at ${host} (${from})` };
@@ -85,7 +91,10 @@ export async function planEngine(env: NodeJS.ProcessEnv): Promise<EnginePlan> {
     if (host !== defaultHost) {
         throw new UserError(
             `The Docker engine at ${host} (${from}) does not answer: ${state.error}`,
-            "Start it, or point DOCKER_HOST (or docker context use) at one that runs.",
+            host.startsWith("ssh:")
+                ? "Mend it until this answers: docker --host " +
+                      `${host} version\nssh takes keys and known hosts from its agent and from ~/.ssh (docs/remote-engine.md).`
+                : "Start it, or point DOCKER_HOST (or docker context use) at one that runs.",
         );
     }
     if (await onPath("dockerd")) {

@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { stringify } from "yaml";
 import { configurationProblems, keys } from "../config.ts";
-import { isLocal, isTaken } from "../hostCheck.ts";
+import { isLocal } from "../hostCheck.ts";
+import { isTaken } from "../localHost.ts";
 import { readUserFile, userPath } from "./importEnv.ts";
 import { type Places, projectName } from "./places.ts";
 import { installTools, planWithoutEngine } from "./platform.ts";

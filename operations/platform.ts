@@ -5,6 +5,7 @@ import { type EnginePlan, planEngine, provideEngine } from "./engine.ts";
 import { ended, stopIfInterrupted } from "./interruption.ts";
 import { type Places, makeState } from "./places.ts";
 import type { Say, Step } from "./progress.ts";
+import { stackEngine } from "./stackEngine.ts";
 import { type ToolchainPlan, type ToolchainSource, installToolchain, planToolchain } from "./toolchain.ts";
 import { UserError } from "./userError.ts";
 import { pulumiVariables } from "./workspace.ts";
@@ -31,9 +32,17 @@ export interface Plan {
     readonly base: BasePlan;
 }
 
-/** Looks at everything and changes nothing. Throws a UserError where no engine can be had. */
-export async function planPlatform(places: Places, env: NodeJS.ProcessEnv, choices: Choices): Promise<Plan> {
-    const engine = await planEngine(env);
+/**
+ * Looks at everything and changes nothing; the engine is the one that the stack names for itself, if it does. Throws a UserError
+ * where no engine can be had.
+ */
+export async function planPlatform(
+    places: Places,
+    env: NodeJS.ProcessEnv,
+    choices: Choices,
+    stackName?: string,
+): Promise<Plan> {
+    const engine = await planEngine(env, stackName === undefined ? undefined : stackEngine(places, stackName, env));
     return { engine, ...(await planTools(places, env, choices, engine)) };
 }
 

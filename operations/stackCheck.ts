@@ -3,6 +3,7 @@ import { statfsSync } from "node:fs";
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { type Configuration, configurationProblems, problemText } from "../config.ts";
+import { freeOnEngine } from "../engineHost.ts";
 import { isLocal } from "../hostCheck.ts";
 import {
     type EngineObject,
@@ -17,6 +18,7 @@ import {
 import { endLeftOverPlugins, settleLock } from "./lock.ts";
 import { type Places, projectName } from "./places.ts";
 import type { Say } from "./progress.ts";
+import { checkContradiction } from "./stackEngine.ts";
 import { UserError } from "./userError.ts";
 import type { ReadStack } from "./workspace.ts";
 
@@ -28,6 +30,8 @@ export async function settingsOf(
     const prefix = `${projectName}:`;
     const [everything, deployment] = await Promise.all([stack.getAllConfig(), stack.exportStack()]);
     const all = Object.entries(everything).filter(([name]) => name.startsWith(prefix));
+    const named = everything["docker:host"]?.value;
+    checkContradiction(stack.name, named, variables.DOCKER_HOST);
     return await configurationProblems(
         {
             values: Object.fromEntries(all.map(([name, { value: text }]) => [name.slice(prefix.length), text])),
@@ -35,7 +39,7 @@ export async function settingsOf(
             baseImage: variables.MLFLOW_PLATFORM_BASE_IMAGE,
         },
         outputsOf(resourcesOf(deployment)),
-        { project: projectName, stack: stack.name, engine: everything["docker:host"]?.value ?? variables.DOCKER_HOST },
+        { project: projectName, stack: stack.name, engine: named ?? variables.DOCKER_HOST },
     );
 }
 
@@ -109,22 +113,28 @@ export async function settleObjects(
 /** GiB that the first builds take on the engine's disk, with their caches; and what a finished platform wants to have free. */
 export const needed = { builds: 7, running: 1 };
 
-/** Throws a UserError where the engine's disk is too full. */
-export async function checkDisk(builds: boolean, variables: Record<string, string>): Promise<void> {
-    if (!isLocal(variables.DOCKER_HOST)) {
-        return;
-    }
-    const { stdout } = await execa("docker", ["info", "--format", "{{.DockerRootDir}}"], { env: variables });
-    let free: number;
+/** GiB that are free in a directory of this host; undefined where it is the engine's alone: in a virtual machine, or not for this user. */
+function freeHere(directory: string): number | undefined {
     try {
-        const { bavail, bsize } = statfsSync(stdout.trim());
-        free = (bavail * bsize) / 2 ** 30;
+        const { bavail, bsize } = statfsSync(directory);
+        return (bavail * bsize) / 2 ** 30;
     } catch {
-        // The directory is the engine's: in a virtual machine, or not for this user to see.
-        return;
+        return undefined;
     }
+}
+
+/** Throws a UserError where the engine's disk is too full. An engine elsewhere is asked by an image that it has. */
+export async function checkDisk(
+    builds: boolean,
+    variables: Record<string, string>,
+    configuration: Partial<Configuration> = {},
+): Promise<void> {
+    const { stdout } = await execa("docker", ["info", "--format", "{{.DockerRootDir}}"], { env: variables });
+    const free = isLocal(variables.DOCKER_HOST)
+        ? freeHere(stdout.trim())
+        : await freeOnEngine(variables.DOCKER_HOST, configuration);
     const need = builds ? needed.builds : needed.running;
-    if (free < need) {
+    if (free !== undefined && free < need) {
         throw new UserError(
             `The disk of the Docker engine (${stdout.trim()}) has ${free.toFixed(1)} GiB free, and ${need} GiB are needed.`,
             "Make room: docker system df shows what Docker has, docker builder prune and docker image prune free some of it.",

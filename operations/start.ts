@@ -2,7 +2,7 @@
 import { execa } from "execa";
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { buildTag, builds } from "../components/image.ts";
-import type { Configuration } from "../config.ts";
+import { type Configuration, isLoopback, publishedPorts } from "../config.ts";
 import { checkReading, checkRoundTrip } from "./check.ts";
 import { explanation } from "./explain.ts";
 import { isLocal } from "../hostCheck.ts";
@@ -11,9 +11,9 @@ import type { Places } from "./places.ts";
 import { type Choices, type Plan, confirmInstallation, planPlatform, setUpSteps, variablesOf } from "./platform.ts";
 import { runSteps, type Say } from "./progress.ts";
 import { checkDisk, configurationOf, needed, settleObjects } from "./stackCheck.ts";
+import { forwardCommand, reach } from "./reach.ts";
 import { type Updated, changesInWords, update } from "./update.ts";
 import { UserError } from "./userError.ts";
-import { wayIn } from "./trackingApi.ts";
 import { servedModelLines } from "./servedModel.ts";
 import { openStack, valuesOf } from "./workspace.ts";
 
@@ -61,12 +61,14 @@ export function summary(
     outputs: Readonly<Record<string, unknown>>,
     stackName: string,
     servedModels: readonly string[] = [],
+    forward?: string,
 ): string {
     const uri = String(outputs.trackingUri);
     const rows = [
         ["MLflow", uri],
         // Somebody else's S3 store has a console of its own, if any.
         ...("minioConsoleUrl" in outputs ? [["MinIO console", String(outputs.minioConsoleUrl)]] : []),
+        ...(forward === undefined ? [] : [["From here", forward]]),
         ["Credentials", `npm run --silent pulumi -- stack output --show-secrets --stack ${stackName}`],
         ...("adminUsername" in outputs
             ? [
@@ -88,6 +90,14 @@ export function summary(
     ].join("\n");
 }
 
+/** How a client on this host gets to what is published on the loopback address of another one; undefined where that is not so. */
+function forwardOf(configuration: Configuration, engine: string | undefined): string | undefined {
+    const { bindAddress } = configuration;
+    return engine === undefined || isLocal(engine) || !isLoopback(bindAddress)
+        ? undefined
+        : forwardCommand(engine, bindAddress, Object.values(publishedPorts(configuration)));
+}
+
 /** Looks at the platform as a client does. Returns what was seen, in words. */
 async function check(
     result: Updated,
@@ -95,22 +105,23 @@ async function check(
     variables: Record<string, string>,
     say: Say,
 ): Promise<string> {
-    if (!isLocal(variables.DOCKER_HOST)) {
-        return "left out: the ports are published on the engine's own host";
-    }
-    const way = wayIn(valuesOf(result.outputs), configuration, variables.DOCKER_HOST);
-    const { trackingUri } = way;
+    const outputs = valuesOf(result.outputs);
+    const engine = variables.DOCKER_HOST;
     try {
-        if (result.changes === 0) {
-            await checkReading(way);
-            return "it answers";
-        }
-        say("logging a run with an artifact, reading it back, deleting it");
-        await checkRoundTrip(way, configuration.artifactTransfer === "presigned");
-        return "a run with an artifact came back";
+        return await reach(outputs, configuration, engine, async (way, through) => {
+            const where = through ? " on the engine's host" : "";
+            if (result.changes === 0) {
+                await checkReading(way);
+                return `it answers${where}`;
+            }
+            say(`logging a run with an artifact${where}, reading it back, deleting it`);
+            await checkRoundTrip(way, configuration.artifactTransfer === "presigned");
+            return `a run with an artifact came back${where}`;
+        });
     } catch (error) {
+        const client = isLocal(engine) ? "a client on this host" : "a client";
         throw new UserError(
-            `The platform is up, but a client on this host cannot use ${trackingUri}: ${(error as Error).message}`,
+            `The platform is up, but ${client} cannot use ${String(outputs.trackingUri)}: ${(error as Error).message}`,
             "See what the server says: docker logs --tail 50 <container of mlflow in docker ps>, and that nothing between " +
                 "this host and its loopback address takes the requests.",
         );
@@ -119,7 +130,7 @@ async function check(
 
 /** Runs the command. */
 export async function start(options: StartOptions, places: Places, env: NodeJS.ProcessEnv): Promise<void> {
-    const plan = await planPlatform(places, env, options);
+    const plan = await planPlatform(places, env, options, options.stack);
     const engineHost = plan.engine.action === "running" ? plan.engine.host : undefined;
     if (options.explain) {
         const toBuild = await missingBuilds(engineHost, plan.base.reference, {});
@@ -145,6 +156,7 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
                 await checkDisk(
                     toBuild.some((name) => name in buildMinutes),
                     variables,
+                    configuration,
                 );
                 stopIfInterrupted();
                 return undefined;
@@ -182,5 +194,6 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
         throw new Error("interrupted");
     }
     const lines = await servedModelLines(options.stack, configured, variables);
-    console.log(`\n${summary(valuesOf(result.outputs), options.stack, lines)}`);
+    const forward = forwardOf(configured, variables.DOCKER_HOST);
+    console.log(`\n${summary(valuesOf(result.outputs), options.stack, lines, forward)}`);
 }

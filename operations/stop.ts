@@ -15,7 +15,7 @@ import { openStack, runCli } from "./workspace.ts";
 
 /** A stack that is there, cleared of what an interrupted update left. Throws a UserError where there is nothing to work with. */
 export async function openExisting(stackName: string, places: Places, env: NodeJS.ProcessEnv) {
-    const plan = await planPlatform(places, env, choicesOf(env));
+    const plan = await planPlatform(places, env, choicesOf(env), stackName);
     if (plan.engine.action !== "running" || !plan.toolchain.ready) {
         throw new UserError(
             plan.engine.action === "running" ? plan.toolchain.reason : plan.engine.reason,

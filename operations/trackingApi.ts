@@ -1,8 +1,9 @@
 /** MLflow's REST API, and what it hands out URLs for, as a client on this host reaches them. */
 import { lookup } from "node:dns";
 import { readFileSync } from "node:fs";
+import type { LookupFunction } from "node:net";
 import { rootCertificates } from "node:tls";
-import { Agent, type Response, fetch } from "undici";
+import { Agent, type Response, buildConnector, fetch } from "undici";
 import { ownAddress } from "../components/addresses.ts";
 import { systemBundle } from "../components/buildSecrets.ts";
 import type { Configuration } from "../config.ts";
@@ -17,6 +18,8 @@ export interface Way {
     readonly authorities?: readonly string[] | undefined;
     /** A name and the address to take for it, instead of asking DNS. */
     readonly address?: { readonly host: string; readonly ip: string } | undefined;
+    /** A path of a socket to go by to a host and port; undefined where they are reached as usual. */
+    readonly tunnel?: ((host: string, port: number) => Promise<string | undefined>) | undefined;
 }
 
 /** The way into a stack with these outputs, for its administrator. */
@@ -50,32 +53,47 @@ export class AnswerError extends Error {
     }
 }
 
+/** Connects by the tunnel's sockets; names and certificates are those of the URL all the same. */
+function tunnelled(direct: buildConnector.BuildOptions, tunnel: NonNullable<Way["tunnel"]>): buildConnector.connector {
+    return (options, callback) => {
+        const port = options.port === "" ? (options.protocol === "https:" ? 443 : 80) : Number(options.port);
+        tunnel(options.hostname, port).then(
+            (path) => {
+                buildConnector({ ...direct, ...(path === undefined ? {} : { socketPath: path }) })(options, callback);
+            },
+            (error: unknown) => {
+                callback(error as Error, null);
+            },
+        );
+    };
+}
+
 /** Requests to one tracking server. */
 export class TrackingApi {
     private readonly agent: Agent;
 
     constructor(private readonly way: Way) {
-        const { authorities = [], address } = way;
+        const { authorities = [], address, tunnel } = way;
         const bundle = systemBundle(process.env);
         const trusted = bundle === undefined ? [] : [readFileSync(bundle, "utf8")];
-        this.agent = new Agent({
-            connect: {
-                ca: [...rootCertificates, ...trusted, ...authorities],
-                ...(address === undefined
-                    ? {}
-                    : {
-                          lookup: (host, options, found) => {
-                              if (host !== address.host) {
-                                  lookup(host, options, found);
-                              } else if (options.all === true) {
-                                  found(null, [{ address: address.ip, family: 4 }]);
-                              } else {
-                                  found(null, address.ip, 4);
-                              }
-                          },
-                      }),
-            },
-        });
+        const ca = [...rootCertificates, ...trusted, ...authorities];
+        const direct: buildConnector.BuildOptions & { lookup?: LookupFunction } = {
+            ca,
+            ...(address === undefined
+                ? {}
+                : {
+                      lookup: (host, options, found) => {
+                          if (host !== address.host) {
+                              lookup(host, options, found);
+                          } else if (options.all === true) {
+                              found(null, [{ address: address.ip, family: 4 }]);
+                          } else {
+                              found(null, address.ip, 4);
+                          }
+                      },
+                  }),
+        };
+        this.agent = new Agent({ connect: tunnel === undefined ? direct : tunnelled(direct, tunnel) });
     }
 
     /** Any answer. A body that is not bytes is sent as JSON. */

@@ -6,7 +6,8 @@ import { accountPrefix } from "../servedModels.ts";
 import type { Places } from "./places.ts";
 import { configurationOf } from "./stackCheck.ts";
 import { openExisting } from "./stop.ts";
-import { AnswerError, TrackingApi, wayIn } from "./trackingApi.ts";
+import { reach } from "./reach.ts";
+import { AnswerError, TrackingApi } from "./trackingApi.ts";
 import { UserError } from "./userError.ts";
 import { valuesOf } from "./workspace.ts";
 
@@ -64,32 +65,36 @@ async function administered<T>(
             `npm start -- --stack ${stackName} brings it up.`,
         );
     }
-    const way = wayIn(outputs, configuration, variables.DOCKER_HOST);
-    const api = new TrackingApi(way);
     try {
-        return await act({
-            api,
-            stackName,
-            administrator: configuration.adminUsername,
-            environment: outputs.clientEnv as ClientEnvironment,
+        return await reach(outputs, configuration, variables.DOCKER_HOST, async (way) => {
+            const api = new TrackingApi(way);
+            try {
+                return await act({
+                    api,
+                    stackName,
+                    administrator: configuration.adminUsername,
+                    environment: outputs.clientEnv as ClientEnvironment,
+                });
+            } finally {
+                await api.close();
+            }
         });
     } catch (error) {
+        const trackingUri = outputs.trackingUri as string;
         if (error instanceof UserError) {
             throw error;
         }
         if (error instanceof AnswerError && error.status === 401) {
             throw new UserError(
-                `MLflow at ${way.trackingUri} does not accept the administrator's password that stack ${stackName} has.`,
+                `MLflow at ${trackingUri} does not accept the administrator's password that stack ${stackName} has.`,
                 `It was changed elsewhere. A new one: npm run rotate -- adminPassword --stack ${stackName}, or where it is configured ` +
                     `npm run pulumi -- config set --secret adminPassword --stack ${stackName} and npm start -- --stack ${stackName}`,
             );
         }
         throw new UserError(
-            `MLflow at ${way.trackingUri} could not do that: ${(error as Error).message}`,
+            `MLflow at ${trackingUri} could not do that: ${(error as Error).message}`,
             `npm start -- --stack ${stackName} checks the platform from outside.`,
         );
-    } finally {
-        await api.close();
     }
 }
 

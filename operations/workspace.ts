@@ -59,7 +59,10 @@ export function pulumiVariables(
         ...set("PULUMI_CONFIG_PASSPHRASE", undefined),
         ...set("PULUMI_CONFIG_PASSPHRASE_FILE", ownPassphrase ? undefined : places.passphrase),
         PULUMI_SKIP_UPDATE_CHECK: "true",
-        ...set("DOCKER_HOST", surroundings.dockerHost),
+        // Empty counts as unset, as for the docker command.
+        ...(env.DOCKER_HOST || surroundings.dockerHost === undefined
+            ? set("DOCKER_HOST", undefined)
+            : { DOCKER_HOST: surroundings.dockerHost }),
         // The provider would prefer it to the host, and everything else here goes by the host.
         ...(env.DOCKER_CONTEXT === undefined ? {} : { DOCKER_CONTEXT: "" }),
         // What was decided, also against the variable: empty counts as unset.

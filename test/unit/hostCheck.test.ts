@@ -9,7 +9,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Configuration, configurationProblems, parseConfiguration } from "../../config.ts";
-import { directoryDefect, hostProblems, isLocal } from "../../hostCheck.ts";
+import { directoryDefect as defectOf, hostProblems, isLocal } from "../../hostCheck.ts";
+import { localDirectory } from "../../localHost.ts";
 import { type Surroundings, play, realFiles, statFails } from "./support/builtin.ts";
 import { Commands } from "./support/commands.ts";
 
@@ -353,19 +354,20 @@ describe("published ports", () => {
         expect(await hostProblems(configuration(taken, a, b), asker)).toEqual([]);
     });
 
-    it.each(["ssh://elsewhere", "tcp://10.0.0.5:2376"])("are not looked at on the engine %s", async (engine) => {
-        const { taken, a, b } = await ports();
-        commands.add("docker", {});
-        expect(await hostProblems(configuration(taken, a, b), { ...asker, engine })).toEqual([]);
-        expect(commands.calls()).toEqual([]);
-    });
+    it.each(["ssh://elsewhere", "tcp://10.0.0.5:2376"])(
+        "are not this host's where the engine is %s",
+        async (engine) => {
+            const { taken, a, b } = await ports();
+            commands.add("docker", { [`--host ${engine} ps`]: "" });
+            expect(await hostProblems(configuration(taken, a, b), { ...asker, engine })).toEqual([]);
+        },
+    );
 
-    it("are not looked at from a container", async () => {
+    it("are not this container's where the engine's socket was given to one", async () => {
         play(inContainer);
         const { taken, a, b } = await ports();
-        commands.add("docker", {});
+        running();
         expect(await hostProblems(configuration(taken, a, b), asker)).toEqual([]);
-        expect(commands.calls()).toEqual([]);
     });
 
     it.each(["", undefined])(
@@ -410,13 +412,13 @@ describe("the address on which ports are published", () => {
 
     it("is one that this host has, and no port is looked at where it is not", async () => {
         expect(await onLinux("192.168.1.12")).toEqual([
-            "bindAddress: this host has no address 192.168.1.12: set one of 127.0.0.1, 192.168.1.10, 192.168.1.11, or 0.0.0.0 " +
+            "bindAddress: the engine's host has no address 192.168.1.12: set one of 127.0.0.1, 192.168.1.10, 192.168.1.11, or 0.0.0.0 " +
                 "for every one",
         ]);
         expect(commands.calls()).toEqual([]);
     });
 
-    it("is not looked at where the engine has another host, or one that this one only lends its ports to", async () => {
+    it("is not looked at where nobody tells the host's, or this one only lends its ports", async () => {
         commands.add("docker", { "--host": "" });
         expect(await onLinux("192.168.1.12", "ssh://elsewhere")).toEqual([]);
         expect(await onLinux("192.168.1.12", asker.engine, "darwin")).toEqual([]);
@@ -424,6 +426,7 @@ describe("the address on which ports are published", () => {
 });
 
 describe("MinIO's directory", () => {
+    const directoryDefect = (at: string) => defectOf(at, localDirectory(at));
     const path = (name = "data") => join(commands.directory, name);
     const notThere = (at: string) => `"${at}" is not there: sudo install -d -o 1000 -g 1000 -m 0700 ${at}`;
     const notADirectory = (at: string) => `"${at}" is not a directory: set one, such as /srv/minio`;
@@ -548,7 +551,7 @@ describe("MinIO's directory", () => {
             expect(await problems()).toEqual([]);
         });
 
-        it("is not looked at where the engine is elsewhere", async () => {
+        it("is not looked for here where the engine is elsewhere", async () => {
             expect(await problems("ssh://elsewhere")).toEqual([]);
         });
     });

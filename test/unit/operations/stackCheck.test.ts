@@ -502,7 +502,7 @@ describe("a stack's configuration, before the program runs", () => {
         [
             "the Docker provider's, where that has one",
             { "docker:host": { value: "ssh://there" } },
-            elsewhere,
+            {},
             "--host ssh://there ",
         ],
         ["the default one, where none is named", {}, {}, "--context default "],
@@ -513,7 +513,15 @@ describe("a stack's configuration, before the program runs", () => {
             stackWith({ ...config, "mlflow-platform:minioVolumeName": { value: "data" } }),
             variables,
         );
-        expect(commands.calls().filter((call) => !call.endsWith("ps --quiet"))).toEqual([inspect]);
+        expect(commands.calls().filter((call) => !/ps --quiet$| info /.test(call))).toEqual([inspect]);
+    });
+
+    it("is refused where it names one engine and DOCKER_HOST another", async () => {
+        await expect(
+            configurationOf(stackWith({ "docker:host": { value: "ssh://there" } }), elsewhere),
+        ).rejects.toThrow(
+            "Stack prod is on the engine ssh://there (docker:host in its configuration), and DOCKER_HOST says ssh://elsewhere.",
+        );
     });
 });
 

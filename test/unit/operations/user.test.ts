@@ -2,11 +2,13 @@
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { clientScript } from "../../../operations/clientScript.ts";
+import { wayIn } from "../../../operations/trackingApi.ts";
 import type { Rights } from "../../../operations/user.ts";
 import { Commands } from "../support/commands.ts";
 import { engineElsewhere } from "../support/platform.ts";
 import { type Answer, type Asked, type Served, basic, serve } from "../support/servers.ts";
 
+type Reach = typeof import("../../../operations/reach.ts").reach;
 type User = typeof import("../../../operations/user.ts");
 let user: User;
 /** What `openExisting` gives. */
@@ -14,11 +16,14 @@ let opened: { stack: Stack; variables: Record<string, string> };
 // Another query is another module: one whose stack is played.
 beforeAll(async () => {
     vi.doMock("../../../operations/stop.ts", () => ({ openExisting: () => Promise.resolve(opened) }));
+    const direct: Reach = (outputs, configuration, engine, act) => act(wayIn(outputs, configuration, engine), false);
+    vi.doMock("../../../operations/reach.ts", () => ({ reach: direct }));
     const played = "../../../operations/user.ts?played";
     user = (await import(/* @vite-ignore */ played)) as User;
 });
 afterAll(() => {
     vi.doUnmock("../../../operations/stop.ts");
+    vi.doUnmock("../../../operations/reach.ts");
 });
 
 interface Person {

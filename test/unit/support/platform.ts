@@ -11,8 +11,8 @@ import { type Circumstances, type Recording, project, record } from "./recording
 
 export type Program = (typeof import("../../../index.ts"))["default"];
 
-/** An engine on a host that there is not, so that neither ports nor directories of this one are looked at. */
-export const engineElsewhere = "ssh://unit.invalid";
+/** An engine elsewhere that does not answer, so that neither ports nor directories of this host are looked at. */
+export const engineElsewhere = "tcp://127.0.0.1:1";
 
 /** Call once in a test file that runs the platform. */
 export function inDirectoryOfItsOwn(): void {
@@ -38,7 +38,10 @@ export function inDirectoryOfItsOwn(): void {
         vi.stubEnv("PATH", commands.variables.PATH);
     });
     afterAll(() => {
-        const others = commands.calls().filter((call) => !call.startsWith(`--host ${engineElsewhere} volume inspect `));
+        const questions = ["volume inspect ", "info ", "ps --quiet"].map(
+            (command) => `--host ${engineElsewhere} ${command}`,
+        );
+        const others = commands.calls().filter((call) => !questions.some((question) => call.startsWith(question)));
         process.chdir(home);
         rmSync(directory, { recursive: true });
         commands.remove();
