@@ -1,14 +1,17 @@
-import { randomInt } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { readFileSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execFileSync } from "node:child_process";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { buildTag, builds } from "../../components/image.ts";
 import { pendingOf, resourcesOf } from "../../operations/engineObjects.ts";
 import { Checkout, ending } from "./checkout.ts";
-import { container, containersOf, dockerLines, healthy } from "./engine.ts";
+import { container, containersOf, dockerLines, healthy, identities } from "./engine.ts";
+import { initStack } from "./platforms.ts";
 import { PrivateEngine } from "./privateEngine.ts";
+import { eventually, setModels } from "./served.ts";
 
 const stack = "interrupted";
 const services = ["postgres", "minio", "mlflow"] as const;
@@ -17,6 +20,8 @@ const services = ["postgres", "minio", "mlflow"] as const;
 describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
     let engine: PrivateEngine;
     let checkout: Checkout;
+    /** The engine of all other tests. */
+    const sharedHost = process.env.DOCKER_HOST;
     beforeAll(async () => {
         const running = await Promise.all(services.map((name) => container(inject("generated").stack, name)));
         const images = running.map(({ Config }) => Config.Image);
@@ -144,5 +149,77 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
 
     it("nothing is left to change in the end", async () => {
         await checkout.pulumi(stack, "preview", "--expect-no-changes", "--refresh");
+    });
+
+    /** The gateway's image on the shared engine: where no test has needed it yet, a stack of its own builds it. */
+    async function gatewayImage(): Promise<string> {
+        const { tag } = buildTag("gateway", builds.gateway, process.env.MLFLOW_PLATFORM_BASE_IMAGE);
+        process.env.DOCKER_HOST = sharedHost;
+        try {
+            if ((await execa("docker", ["image", "inspect", tag], { reject: false })).exitCode !== 0) {
+                const { directory, stateHome } = inject("generated");
+                const builder = Checkout.at(directory, stateHome);
+                const name = `gateway-${randomBytes(2).toString("hex")}`;
+                await initStack(builder, name);
+                await builder.set(name, { publicHost: "platform.internal" });
+                await builder.ok("start", ["--stack", name]);
+                await builder.ok("delete-data", [name]);
+            }
+        } finally {
+            process.env.DOCKER_HOST = engine.host;
+        }
+        return tag;
+    }
+
+    /** Reads a run as a client on the engine's host does: by TLS, from the gateway. */
+    async function readByTls(): Promise<string> {
+        const { HostConfig } = await container(stack, "gateway");
+        const address = HostConfig.PortBindings?.["5000/tcp"]?.[0]?.HostIp ?? "";
+        const { caCertificate } = await checkout.outputs(stack);
+        const script = `
+            const [address, ca, path] = process.argv.slice(1);
+            require("node:https").get(
+                { host: address, port: 5000, path, ca, servername: "platform.internal", headers: { host: "platform.internal:5000" } },
+                (response) => response.pipe(process.stdout),
+            );`;
+        const [program = "", ...rest] = engine.inside;
+        const path = `/api/2.0/mlflow/runs/get?run_id=${runId}`;
+        const { stdout } = await execa(program, [
+            ...rest,
+            process.execPath,
+            "-e",
+            script,
+            address,
+            String(caCertificate),
+            path,
+        ]);
+        return stdout;
+    }
+
+    it("after a reboot everything is healthy by itself, with gateway and model server, and a client reads", async () => {
+        const gateway = await gatewayImage();
+        const { tag: modelImage } = buildTag("model", builds.model, process.env.MLFLOW_PLATFORM_BASE_IMAGE);
+        for (const image of [gateway, modelImage]) {
+            await engine.load([image], sharedHost);
+        }
+        await checkout.set(stack, { gatewayImage: gateway, modelImage, publicHost: "platform.internal" });
+        await setModels(checkout, stack, [{ name: "iris", port: 5100 }]);
+        await checkout.ok("start", ["--stack", stack]);
+        const names = ["gateway", "minio", "mlflow", "model-iris", "postgres"];
+        const allHealthy = async () => {
+            const states = await Promise.all(names.map(async (name) => (await container(stack, name)).State));
+            return states.map(({ Status, Health }) => `${Status}, ${Health?.Status ?? "unknown"}`);
+        };
+        expect(await allHealthy()).toEqual(names.map(() => "running, healthy"));
+        const before = await identities(stack);
+
+        await engine.stop();
+        await engine.start();
+        checkout.inside = engine.inside;
+        await eventually(allHealthy, (states) => states.every((state) => state === "running, healthy"));
+        expect(await identities(stack)).toEqual(before);
+        expect(await readByTls()).toContain(`"kept"`);
+        expect(await client("read", runId)).toEqual({ param: "kept", artifact: "kept" });
+        await checkout.ok("status", ["--stack", stack]);
     });
 });

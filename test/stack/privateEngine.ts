@@ -41,13 +41,18 @@ export class PrivateEngine {
         execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", made.disk]);
         try {
             await made.start();
-            const save = execa("docker", ["save", ...images], { buffer: false });
-            await save.pipe("docker", ["--host", made.host, "load"], { buffer: false });
+            await made.load(images, process.env.DOCKER_HOST);
         } catch (error) {
             await made.remove();
             throw error;
         }
         return made;
+    }
+
+    /** Copies images of another engine; `from` is its address, as DOCKER_HOST has it. */
+    public async load(images: readonly string[], from = "unix:///var/run/docker.sock"): Promise<void> {
+        const save = execa("docker", ["--host", from, "save", ...images], { buffer: false });
+        await save.pipe("docker", ["--host", this.host, "load"], { buffer: false });
     }
 
     public async start(): Promise<void> {
