@@ -13,11 +13,14 @@ const checkout = Checkout.at(directory, stateHome);
 const name = `new-${randomBytes(2).toString("hex")}`;
 const file = join(directory, `Pulumi.${name}.yaml`);
 const scratch = mkdtempSync(join(tmpdir(), "mlflow-new-"));
-const stacks = () => checkout.printed("pulumi", "stack", "ls");
+const stacks = async () =>
+    (JSON.parse(await checkout.printed("pulumi", "stack", "ls", "--json")) as { name: string }[]).map(
+        (one) => one.name,
+    );
 const settings = () => readSettings(name, readFileSync(file, "utf8"));
 
-let before: { files: string[]; stacks: string };
-const now = async () => ({ files: readdirSync(directory).sort(), stacks: (await stacks()).replaceAll("*", " ") });
+let before: { files: string[]; stacks: string[] };
+const now = async () => ({ files: readdirSync(directory).sort(), stacks: (await stacks()).sort() });
 
 /** Without a terminal, as in a script; `input` is its standard input. */
 async function refused(script: string, args: readonly string[], input = ""): Promise<string> {

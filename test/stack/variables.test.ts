@@ -22,7 +22,7 @@ const external = `outside-${suffix}`;
 const old = mkdtempSync(join(tmpdir(), "mlflow-compose-"));
 
 const bucket = `compose.${suffix}`;
-const password = "pass#word $HOME \"and\" 'so' on\\";
+const password = "pass#word $HOME \"and\" 'so' o\\n";
 const quoted = (value: string) => `'${value.replaceAll("'", "\\'")}'`;
 
 let ports: { mlflow: number; s3: number; console: number; other: number };
