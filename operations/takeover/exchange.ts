@@ -108,7 +108,10 @@ export async function restoreLocations(target: Target, files: TakeoverFiles): Pr
                     { ...target.asOwner(databaseNames(target).own), inputFile: files.locations },
                     say,
                 );
-                return `${reverted} of ${changes} written back; the others are not as the takeover left them`;
+                return (
+                    `${reverted} of ${changes} written back` +
+                    (reverted < changes ? "; the others are not as the takeover left them" : "")
+                );
             },
         },
     ]);
