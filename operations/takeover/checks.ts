@@ -1,5 +1,7 @@
 /** The checks of a takeover: they look at everything, at once, and change nothing. */
+import { existsSync } from "node:fs";
 import { execa } from "execa";
+import { isLocal } from "../../hostCheck.ts";
 import type { Say } from "../progress.ts";
 import { UserError } from "../userError.ts";
 import { contents } from "./databases.ts";
@@ -62,6 +64,12 @@ export async function check(target: Target, earlier: Earlier, options: TakeoverO
 /** The earlier data's place on the engine. */
 async function locate(target: Target, { data }: Earlier): Promise<string> {
     if (data.kind === "directory") {
+        if (isLocal(target.variables.DOCKER_HOST) && !existsSync(data.path)) {
+            throw new UserError(
+                `There is no directory ${data.path}.`,
+                "--data names the directory, or the volume, of the earlier MinIO.",
+            );
+        }
         return data.path;
     }
     for (const name of data.names) {

@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { type Say, runSteps } from "../progress.ts";
 import { UserError } from "../userError.ts";
 import type { Found } from "./checks.ts";
-import { databaseNames, dropCopy, dropPrevious, swapDatabase, unswapDatabase } from "./databases.ts";
+import { contents, databaseNames, dropCopy, dropPrevious, swapDatabase, unswapDatabase } from "./databases.ts";
+import { stackProblems } from "./findings.ts";
 import type { TakeoverOptions } from "./options.ts";
 import { type TakeoverFiles, readPhase, writePhase } from "./record.ts";
 import type { Target } from "./target.ts";
@@ -24,6 +25,7 @@ export async function exchange(
                 try {
                     say("stopping the server");
                     await target.docker("stop", "mlflow");
+                    await expectEmpty(target);
                     if (!options.inPlace) {
                         await target.docker("stop", "minio");
                         await target.ask(["swap", "--bucket", bucket], target.withData(), say);
@@ -59,6 +61,14 @@ export async function exchange(
             },
         },
     ]);
+}
+
+/** That nobody has put anything into the stack since the checks: it would be gone. */
+async function expectEmpty(target: Target): Promise<void> {
+    const [problem] = stackProblems(await contents(target), target.name);
+    if (problem !== undefined) {
+        throw new UserError(`While the copies were made, somebody used the stack. ${problem.what}`, problem.cure);
+    }
 }
 
 /** Undoes as much of the exchange as has happened. */
@@ -108,7 +118,10 @@ export async function restoreLocations(target: Target, files: TakeoverFiles): Pr
                     { ...target.asOwner(databaseNames(target).own), inputFile: files.locations },
                     say,
                 );
-                return `${reverted} of ${changes} written back; the others are not as the takeover left them`;
+                return (
+                    `${reverted} of ${changes} written back` +
+                    (reverted < changes ? "; the others are not as the takeover left them" : "")
+                );
             },
         },
     ]);

@@ -119,6 +119,11 @@ export class EarlierInstallation {
         return stdout;
     }
 
+    /** Commands of MinIO's client in its MinIO, as `root`. */
+    mc(...lines: string[]): Promise<string> {
+        return docker("exec", this.s3, "bash", "-euc", lines.join("\n"));
+    }
+
     /** What its client reads of it. */
     async content<T>(): Promise<T> {
         return lastLine(await this.python("earlier_read.py", "http://127.0.0.1:5000", "0")) as T;

@@ -1,7 +1,9 @@
+import { GetBucketVersioningCommand, GetObjectCommand, ListObjectVersionsCommand, S3Client } from "@aws-sdk/client-s3";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
+import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { Checkout, type Ended } from "./checkout.ts";
 import { EarlierInstallation, earlierBucket, earlierPassword } from "./earlier.ts";
@@ -77,6 +79,12 @@ function earlierInstallation(volume?: string) {
         const installation = await EarlierInstallation.make(root, images, volume);
         made.installation = installation;
         await installation.python("earlier_fill.py", earlierBucket, `text ${suffix} ü `);
+        // From now on the bucket keeps versions: of one object two, of another one that is deleted.
+        const bucket = `root/${earlierBucket}`;
+        await installation.mc(
+            `mc version enable ${bucket}; echo one | mc pipe ${bucket}/kept; echo two | mc pipe ${bucket}/kept`,
+            `echo three | mc pipe ${bucket}/gone; mc rm ${bucket}/gone`,
+        );
         made.before = await installation.content<Content>();
     });
     afterAll(async () => {
@@ -93,6 +101,66 @@ function earlierInstallation(volume?: string) {
         return { installation: made.installation, before: made.before };
     };
 }
+
+describe("a location", () => {
+    const locations = {
+        "s3://b": "mlflow-artifacts:/",
+        "s3://b/": "mlflow-artifacts:/",
+        "s3://b/0/run/artifacts": "mlflow-artifacts:/0/run/artifacts",
+        "s3://b/team ü/a+b=c & d;e:f/100%/[x]~$@!'()*,|^`<>\"":
+            "mlflow-artifacts:/team ü/a+b=c & d;e:f/100%/[x]~$@!'()*,|^`<>\"",
+        // Both S3's client and MLflow's leave out what comes behind.
+        "s3://b/a#b": "mlflow-artifacts:/a#b",
+        // MLflow's would ask for others.
+        "s3://b/a%20b": null,
+        "s3://b/a//b": null,
+        "s3://b//a": null,
+        "s3://b/x/../y": null,
+        "s3://b/ a/b": null,
+        "s3://b2/a": null,
+        "file:///a": null,
+        "mlflow-artifacts:/0": null,
+        "runs:/0/model": null,
+    };
+    const passedOn = {
+        "mlflow-artifacts:/0/run": "mlflow-artifacts:/pre/fix/0/run",
+        "mlflow-artifacts://host/0": null,
+        "s3://b/a": "mlflow-artifacts:/a",
+    };
+    const keys = {
+        "0/run/ü + & = ,;'!.txt": true,
+        "0/100%.txt": true,
+        "0/a%20b": false,
+        "0/a#b": false,
+        "0/a?b": false,
+    };
+    const entry = (place: string) => JSON.stringify([{ run_id: "r", artifact_path: place }]);
+
+    it("is rewritten only where client and server come to the same objects", async () => {
+        const histories = [entry("s3://b/0/models/m"), entry("model"), "no JSON", "7"];
+        const { stdout } = await execa(
+            "docker",
+            ["run", "--rm", "--interactive", "--network", "none", "--read-only", "--tmpfs", "/tmp"].concat(
+                ["--volume", `${join(import.meta.dirname, "locations.py")}:/locations.py:ro`],
+                ["--entrypoint", "python", images.mlflow, "/locations.py"],
+            ),
+            {
+                input: JSON.stringify({
+                    locations: Object.keys(locations),
+                    passedOn: Object.keys(passedOn),
+                    keys: Object.keys(keys),
+                    histories,
+                }),
+            },
+        );
+        const found = JSON.parse(stdout) as { histories: string[] } & Record<string, unknown>;
+        expect(found).toMatchObject({ locations, passedOn, keys });
+        expect(JSON.parse(found.histories[0] ?? "")).toEqual([
+            { run_id: "r", artifact_path: "mlflow-artifacts:/0/models/m" },
+        ]);
+        expect(found.histories.slice(1)).toEqual(histories.slice(1));
+    });
+});
 
 describe("an earlier installation on a host directory", () => {
     const stack = ownStack("takeover");
@@ -188,6 +256,44 @@ describe("an earlier installation on a host directory", () => {
         const expected = Array.from({ length: 10 }, (_, number) => `added ${number}`);
         expect(now.added).toEqual({ Default: expected, prefixed: expected });
         expect(now.prediction).toEqual([3, 8]);
+    });
+
+    it("has its objects with versions, times and ETags, and goes on to keep versions", async () => {
+        const outputs = await checkout.outputs(stack);
+        const s3 = new S3Client({
+            endpoint: String(outputs.minioEndpoint),
+            region: "us-east-1",
+            forcePathStyle: true,
+            credentials: {
+                accessKeyId: String(outputs.minioRootUser),
+                secretAccessKey: String(outputs.minioRootPassword),
+            },
+        });
+        const Bucket = String(outputs.bucketName);
+        const { Versions = [] } = await s3.send(new ListObjectVersionsCommand({ Bucket, Prefix: "kept" }));
+        const found = await Promise.all(
+            Versions.map(async ({ VersionId, LastModified, ETag }) => {
+                const object = await s3.send(new GetObjectCommand({ Bucket, Key: "kept", VersionId }));
+                return [VersionId, LastModified?.toISOString(), ETag, await object.Body?.transformToString()];
+            }),
+        );
+        expect(found.map(([, , , text]) => text)).toEqual(["two\n", "one\n"]);
+        const { installation } = earlier();
+        await installation.start();
+        const listed = (await installation.mc(`mc --json ls --versions root/${earlierBucket}/kept`)).trim().split("\n");
+        expect(
+            listed
+                .map((line) => JSON.parse(line) as { versionId: string; lastModified: string; etag: string })
+                .map(({ versionId, lastModified, etag }) => [
+                    versionId,
+                    new Date(lastModified).toISOString(),
+                    `"${etag}"`,
+                ]),
+        ).toEqual(found.map((version) => version.slice(0, 3)));
+        await installation.stop();
+        const gone = await s3.send(new ListObjectVersionsCommand({ Bucket, Prefix: "gone" }));
+        expect([gone.Versions?.length, gone.DeleteMarkers?.length]).toEqual([1, 1]);
+        expect((await s3.send(new GetBucketVersioningCommand({ Bucket }))).Status).toBe("Enabled");
     });
 
     it("belongs to the stack: its roles have their rights and no more, and an update has nothing to do", async () => {

@@ -11,6 +11,7 @@ repository     MLflow's S3 repository with all of this; takes the place of the o
 problems       errors that have a status of their own
 admin          the administrator's account; for `migrate`, not for the server
 accounts       the accounts of model servers; likewise
+takeover       the data of an earlier installation; for `npm run takeover`
 routes         prints the server's route table; for tests
 """
 
