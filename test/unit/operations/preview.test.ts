@@ -1,4 +1,5 @@
 /** Previews and drift: what recorded engine events are read as, how it is summed up, and how the commands end. */
+import { createHash } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
@@ -400,6 +401,20 @@ describe("where a preview runs", () => {
         expect(existsSync(seen)).toBe(false);
         expect(readFileSync(join(commands.places.project, "Pulumi.dev.yaml"), "utf8")).toBe("config: {}\n");
         expect(existsSync(join(commands.places.project, "images"))).toBe(true);
+    });
+
+    it("leaves no note in Pulumi's home of the stack that was selected there", async () => {
+        const notes = join(commands.places.pulumiHome, "workspaces");
+        mkdirSync(notes, { recursive: true });
+        const other = "mlflow-platform-0000-workspace.json";
+        writeFileSync(join(notes, other), "{}");
+        await inProjectCopy(commands.places, (directory) => {
+            // As Pulumi names it: by the path of the project's file.
+            const hash = createHash("sha1").update(join(directory, "Pulumi.yaml")).digest("hex");
+            writeFileSync(join(notes, `mlflow-platform-${hash}-workspace.json`), "{}");
+            return Promise.resolve();
+        });
+        expect(readdirSync(notes)).toEqual([other]);
     });
 
     it("is gone after a failure, too", async () => {
