@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
+import { installPackages } from "../../operations/engine.ts";
 
 /** What docs/remote-engine.md gives a key for an engine: it reaches that, and nothing else of the host. */
 export const restriction = 'restrict,command="docker system dial-stdio"';
@@ -67,6 +68,9 @@ export class SshServer {
     }
 
     private async unpack(): Promise<void> {
+        if (!existsSync("/usr/bin/ssh")) {
+            await installPackages(["openssh-client"], () => undefined);
+        }
         const packages = join(this.root, "packages");
         mkdirSync(packages);
         const download = () =>
@@ -140,15 +144,13 @@ export class SshServer {
         }
         const log = openSync(join(this.root, "log"), "a");
         const server = join(this.root, "server");
-        const libraries = ["lib", "usr/lib"].map((name) => join(server, name, "x86_64-linux-gnu")).join(delimiter);
-        const inside = 'mount --bind "$1" /etc/passwd && exec env LD_LIBRARY_PATH="$2" "$3" -D -e -f "$4"';
-        const args = [
-            join(this.root, "passwd"),
-            libraries,
-            join(server, "usr/sbin/sshd"),
-            join(this.root, "sshd_config"),
-        ];
-        this.server = spawn("unshare", ["--mount", "--", "sh", "-c", inside, "sh", ...args], {
+        const triplet = process.arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
+        const libraries = ["lib", "usr/lib"].map((name) => join(server, name, triplet)).join(delimiter);
+        // From OpenSSH 9.8 on the server is several programs, and finds the others by their places.
+        const inside = `mount --bind "$1/passwd" /etc/passwd
+            if [ -e "$1/server/usr/lib/openssh/sshd-session" ]; then mount --bind "$1/server/usr/lib/openssh" /usr/lib/openssh; fi
+            LD_LIBRARY_PATH=$2 exec "$1/server/usr/sbin/sshd" -D -e -f "$1/sshd_config"`;
+        this.server = spawn("unshare", ["--mount", "--", "sh", "-e", "-c", inside, "sh", this.root, libraries], {
             stdio: ["ignore", log, log],
         });
         for (let attempt = 0; attempt < 100; attempt += 1) {
