@@ -12,8 +12,8 @@ export interface Problem {
     readonly cure: string;
 }
 
-/** `stopped`: no container of it is there. `unhealthy`: at least one fault. */
-export type StackState = "healthy" | "unhealthy" | "stopped";
+/** `stopped`: no container of it is there. `unhealthy`: at least one fault. `unreadable`: its state or configuration cannot be read. */
+export type StackState = "healthy" | "unhealthy" | "stopped" | "unreadable";
 
 /** A time as ISO 8601 in words, to the minute. */
 export function timeInWords(iso: string): string {

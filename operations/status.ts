@@ -1,4 +1,5 @@
 /** `npm run status`: how a stack is, or every stack of the backend. */
+import { userErrorOf } from "./commandError.ts";
 import type { Places } from "./places.ts";
 import { openToRead, readingVariables, requireCli } from "./reading.ts";
 import { problemsOf, stateOf } from "./stackProblems.ts";
@@ -31,6 +32,12 @@ export async function statusOf(
     };
 }
 
+/** Of a stack whose passphrase is another's, or whose file is broken: the others are shown all the same. */
+function unreadable(stack: string, { message, cure }: UserError): StackStatus {
+    const nothing = { services: [], jobs: [], models: [], addresses: [], disks: [], volumes: [], certificates: [] };
+    return { stack, state: "unreadable", problems: [{ level: "fault", what: message, cure }], ...nothing };
+}
+
 async function everyStatus(places: Places, env: NodeJS.ProcessEnv): Promise<StackStatus[]> {
     const variables = await readingVariables(places, env);
     requireCli(places);
@@ -43,7 +50,15 @@ async function everyStatus(places: Places, env: NodeJS.ProcessEnv): Promise<Stac
     }
     const found: StackStatus[] = [];
     for (const name of names) {
-        found.push(await statusOf(await readStack(places, name, variables), variables, true));
+        try {
+            found.push(await statusOf(await readStack(places, name, variables), variables, true));
+        } catch (error) {
+            const known = userErrorOf(error);
+            if (known === undefined) {
+                throw error;
+            }
+            found.push(unreadable(name, known));
+        }
     }
     return found;
 }

@@ -102,17 +102,17 @@ export function statusText(status: StackStatus, now: Date, output: Output = proc
         .trimEnd();
 }
 
-/** One line for each stack. */
+/** One line for each stack: the address of one that is up, else the first thing that is wrong. */
 export function stacksText(stacks: readonly StackStatus[], output: Output = process.stdout): string {
     return table(
-        ["stack", "state", "services", "MLflow"],
-        stacks.map(({ stack, state, services, addresses }) => [
+        ["stack", "state", "services", "MLflow, or what is wrong"],
+        stacks.map(({ stack, state, services, addresses, problems }) => [
             stack,
             state,
             services.length === 0
                 ? ""
                 : `${services.filter(({ health }) => health === "healthy").length} of ${services.length} healthy`,
-            addresses.find(({ name }) => name === "MLflow")?.url ?? "",
+            (state === "healthy" ? addresses.find(({ name }) => name === "MLflow")?.url : problems[0]?.what) ?? "",
         ]),
         output,
     );

@@ -135,7 +135,7 @@ describe("npm run status", () => {
         const lines = stdout.split("\n").map((line) => line.split(/ {2,}/));
         expect(lines).toContainEqual([stack, "healthy", "3 of 3 healthy", platform.trackingUri]);
         expect(lines).toContainEqual([planted.stack, "healthy", "3 of 3 healthy", planted.trackingUri]);
-        expect(lines.find(([name]) => name === empty)?.[1]).toBe("stopped");
+        expect(lines.find(([name]) => name === empty)?.slice(0, 2)).toEqual([empty, "stopped"]);
         expect(code).toBe(1);
     });
 

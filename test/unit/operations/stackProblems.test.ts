@@ -313,10 +313,12 @@ describe("a status as text", () => {
             state: "stopped" as const,
             problems: [],
         };
-        expect(stacksText([status, stopped], { isTTY: false })).toBe(
+        const well = { ...facts({ stack: "ok" }), state: "healthy" as const, problems: [] };
+        expect(stacksText([status, well, stopped], { isTTY: false })).toBe(
             [
-                "stack  state      services        MLflow",
-                "prod   unhealthy  1 of 3 healthy  http://127.0.0.1:5000",
+                "stack  state      services        MLflow, or what is wrong",
+                "prod   unhealthy  1 of 3 healthy  minio is unhealthy since 2026-11-26 12:00 UTC: x",
+                "ok     healthy    1 of 1 healthy  http://127.0.0.1:5000",
                 "dev    stopped",
             ].join("\n"),
         );
