@@ -31,7 +31,6 @@ export async function check(target: Target, earlier: Earlier, options: TakeoverO
     const oldData = await locate(target, earlier);
     const inPlace = oldData === target.data;
     const { bucket, postgres } = earlier;
-    const where = `${postgres.host}:${postgres.port}/${postgres.database}`;
     say("looking at the earlier data");
     const [containers, disk, database, made, free] = await Promise.all([
         runningContainers(target.variables),
@@ -44,12 +43,13 @@ export async function check(target: Target, earlier: Earlier, options: TakeoverO
         contents(target),
         freeForPostgres(target),
     ]);
-    const others = usersOf(containers, oldData).filter(({ name }) => !inPlace || name !== target.container("minio"));
+    const own = new Set((["mlflow", "minio", "postgres"] as const).map((service) => target.container(service)));
+    const others = containers.filter(({ name }) => !own.has(name));
     const problems = [
-        ...runningProblems(others, oldData),
+        ...runningProblems(usersOf(inPlace ? others : containers, oldData), oldData),
         ...inPlaceProblems(inPlace, options, target, oldData, bucket),
         ...diskProblems(disk, oldData, bucket, inPlace),
-        ...databaseProblems(database, where, free, containers),
+        ...databaseProblems(database, postgres, free, others),
         ...stackProblems(made, target.name),
     ];
     if (problems.length > 0 || database.refused !== undefined) {

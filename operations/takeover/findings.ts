@@ -1,6 +1,6 @@
 /** What the looks at the earlier installation and at the stack found, and what of it is in the way. */
-import type { Running } from "./users.ts";
-import { stopCommands } from "./users.ts";
+import type { Earlier } from "./earlier.ts";
+import { type Running, connectedTo, stopCommands } from "./users.ts";
 
 /** Keys of some objects, and how many there are. */
 interface Some {
@@ -139,10 +139,11 @@ export function listed({ count, some }: Some): string {
 /** What is in the way in the earlier database. `free` is what the stack's PostgreSQL has room for, in bytes. */
 export function databaseProblems(
     found: DatabaseFindings,
-    where: string,
+    postgres: Earlier["postgres"],
     free: number,
     containers: readonly Running[],
 ): Problem[] {
+    const where = `${postgres.host}:${postgres.port}/${postgres.database}`;
     if (found.refused !== undefined) {
         return [
             {
@@ -178,9 +179,7 @@ export function databaseProblems(
     }
     if (found.sessions.length > 0) {
         const addresses = [...new Set(found.sessions.map(({ address }) => address ?? "a local socket"))];
-        const theirs = containers.filter((container) =>
-            container.addresses.some((address) => address !== "" && addresses.includes(address)),
-        );
+        const theirs = connectedTo(containers, postgres, addresses);
         const commands = stopCommands(theirs);
         problems.push({
             what: `The earlier database is in use: ${found.sessions.length} connections, from ${addresses.join(", ")}.`,

@@ -7,6 +7,8 @@ export interface Running {
     readonly name: string;
     readonly mounts: readonly { readonly source: string; readonly volume: string | undefined }[];
     readonly addresses: readonly string[];
+    /** Its environment, program and arguments; they may hold secrets and are only searched. */
+    readonly words: readonly string[];
     /** The project that Compose started it for, with its directory. */
     readonly compose: { readonly directory: string; readonly service: string } | undefined;
 }
@@ -14,7 +16,11 @@ export interface Running {
 interface Inspected {
     readonly Name: string;
     readonly Mounts: readonly { readonly Source: string; readonly Name?: string }[];
-    readonly Config: { readonly Labels: Readonly<Record<string, string>> | null };
+    readonly Args: readonly string[];
+    readonly Config: {
+        readonly Labels: Readonly<Record<string, string>> | null;
+        readonly Env: readonly string[] | null;
+    };
     readonly NetworkSettings: { readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>> };
 }
 
@@ -25,7 +31,7 @@ export async function runningContainers(variables: Record<string, string>): Prom
         return [];
     }
     const { stdout } = await execa("docker", ["inspect", ...ids.split("\n")], { env: variables });
-    return (JSON.parse(stdout) as Inspected[]).map(({ Name, Mounts, Config, NetworkSettings }) => {
+    return (JSON.parse(stdout) as Inspected[]).map(({ Name, Mounts, Args, Config, NetworkSettings }) => {
         const labels = Config.Labels ?? {};
         const directory = labels["com.docker.compose.project.working_dir"];
         const service = labels["com.docker.compose.service"];
@@ -33,6 +39,7 @@ export async function runningContainers(variables: Record<string, string>): Prom
             name: Name.replace(/^\//, ""),
             mounts: Mounts.map(({ Source, Name: volume }) => ({ source: Source, volume })),
             addresses: Object.values(NetworkSettings.Networks).map(({ IPAddress }) => IPAddress),
+            words: [...(Config.Env ?? []), ...Args],
             compose: directory === undefined || service === undefined ? undefined : { directory, service },
         };
     });
@@ -51,6 +58,22 @@ export function usersOf(containers: readonly Running[], source: string): Running
             source.startsWith("/") ? mount.source !== "" && overlap(mount.source, source) : mount.volume === source,
         ),
     );
+}
+
+/**
+ * Those that are connected to a database, by the addresses that it sees; where it sees none of a container (a published port
+ * shows it the engine's), those whose settings name its host and the database.
+ */
+export function connectedTo(
+    containers: readonly Running[],
+    { host, database }: { readonly host: string; readonly database: string },
+    addresses: readonly string[],
+): Running[] {
+    const seen = containers.filter((container) => container.addresses.some((address) => addresses.includes(address)));
+    const named = containers.filter(({ words }) =>
+        [host, database].every((name) => words.some((word) => word.includes(name))),
+    );
+    return seen.length > 0 ? seen : named;
 }
 
 /** The commands that stop containers, by Compose where it started them. */

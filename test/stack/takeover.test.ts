@@ -184,12 +184,12 @@ describe("an earlier installation on a host directory", () => {
         const { installation } = earlier();
         // Its MinIO writes what it measures now and then, so only what was asked for is compared here.
         const { code, output } = await takeover();
+        await installation.stop();
         expect(code).toBe(1);
         expect(output).toContain(`data is in use: ${installation.s3}`);
         expect(output).toContain(`docker stop ${installation.s3}`);
         expect(output).toContain("The earlier database is in use: ");
         expect(output).toContain(`docker stop ${installation.mlflow}`);
-        await installation.stop();
     });
 
     it("is refused with a newer schema, a format that cannot be read and a bucket that is not there: all at once", async () => {

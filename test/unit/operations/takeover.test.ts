@@ -94,6 +94,7 @@ const running = (name: string, more: Partial<Running> = {}): Running => ({
     name,
     mounts: [],
     addresses: [],
+    words: [],
     compose: undefined,
     ...more,
 });
@@ -195,9 +196,11 @@ const database: Exclude<DatabaseFindings, { refused: string }> = {
     mentions: [["params", "value", 2]],
 };
 
+const postgres = { host: "db", port: 5432, user: "mlflow", password: "secret", database: "runs" };
+
 describe("the earlier database", () => {
     const problems = (found: Partial<typeof database>, free = 2 ** 40, containers: Running[] = []) =>
-        databaseProblems({ ...database, ...found }, "db:5432/runs", free, containers);
+        databaseProblems({ ...database, ...found }, postgres, free, containers);
 
     it("is taken where this MLflow knows its schema and nobody uses it", () => {
         expect(problems({})).toEqual([]);
@@ -220,6 +223,12 @@ describe("the earlier database", () => {
         ]);
         expect(known?.what).toContain("2 connections, from 172.18.0.4");
         expect(known?.cure).toContain("docker stop ml-mlflow-1");
+        const behindGateway = running("ml-mlflow-1", { words: ["PG_HOST=db", "postgresql://mlflow:secret@db/runs"] });
+        const [byName] = problems({ sessions: [session] }, 2 ** 40, [
+            running("other", { words: ["db"] }),
+            behindGateway,
+        ]);
+        expect(byName?.cure).toBe("Stop what uses it:\n  docker stop ml-mlflow-1");
         expect(problems({ sessions: [session] })[0]?.cure).toContain("docker compose stop mlflow");
     });
 
@@ -228,7 +237,7 @@ describe("the earlier database", () => {
     });
 
     it("is refused in the database's words where it cannot be reached", () => {
-        expect(databaseProblems({ refused: "no route" }, "db:5432/runs", 0, [])[0]?.what).toContain("no route");
+        expect(databaseProblems({ refused: "no route" }, postgres, 0, [])[0]?.what).toContain("no route");
     });
 });
 
