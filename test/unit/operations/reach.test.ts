@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { issueCertificate, makeAuthority } from "../../../components/certificates.ts";
 import { parseConfiguration } from "../../../config.ts";
 import { forwardCommand, isPlatformHost, reach } from "../../../operations/reach.ts";
 import { TrackingApi } from "../../../operations/trackingApi.ts";
@@ -66,6 +67,31 @@ describe("a platform on another host's loopback address", () => {
             { method: "POST", path: "/two", body: JSON.stringify("x".repeat(300_000)) },
             { method: "POST", path: "/three", body: JSON.stringify("x".repeat(300_000)) },
         ]);
+    });
+
+    it("is asked by its public name, with the certificate for that", async () => {
+        const authority = await makeAuthority("Somebody", new Date());
+        const pair = await issueCertificate(authority, ["ml.example.invalid"], new Date());
+        const gateway = await serve(({ path }) => ({ body: { path } }), pair);
+        // No DNS knows it, so nothing but the engine's host can be meant.
+        const trackingUri = `https://ml.example.invalid:${gateway.port}`;
+        const outputs = { trackingUri, caCertificate: authority.certificate };
+        const ask = (host: string) =>
+            reach(outputs, configuration({ publicHost: "ml.example.invalid" }), "ssh://ana@desk", async (way) => {
+                const api = new TrackingApi({ ...way, trackingUri: `https://${host}:${gateway.port}` });
+                try {
+                    return await api.json("GET", "/one");
+                } finally {
+                    await api.close();
+                }
+            });
+        try {
+            expect(await ask("ml.example.invalid")).toEqual({ path: "/one" });
+            // By another of its names it is not what the certificate is for.
+            await expect(ask("127.0.0.1")).rejects.toThrow(/altnames/);
+        } finally {
+            await gateway.close();
+        }
     });
 
     it("that does not answer is said so, in the container's words", async () => {
