@@ -1,8 +1,8 @@
 /** What is wrong with a stack, told from facts alone: `npm run status` and `npm run doctor` say the same. */
-import { type Disk, fullPercent, sizeInWords } from "./disk.ts";
-import { type Expiry, standing } from "./expiry.ts";
+import { type Disk, fullPercent, sizeInWords } from "./status/disk.ts";
+import { type Expiry, standing } from "./status/expiry.ts";
 import { lockInWords } from "./lock.ts";
-import type { ServiceStatus, StackFacts } from "./stackStatus.ts";
+import type { ServiceStatus, StackFacts } from "./status/stackStatus.ts";
 
 /** Something that is not as it should be, and what to do. */
 export interface Problem {

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
-import { readSettings } from "../../operations/stackFile.ts";
+import { readSettings } from "../../operations/stacks/stackFile.ts";
 import { Checkout, ending } from "./checkout.ts";
 import { freePorts } from "./platforms.ts";
 

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { resourcesOf } from "../../operations/engineObjects.ts";
-import type { StackPreview } from "../../operations/previewSummary.ts";
+import type { StackPreview } from "../../operations/preview/previewSummary.ts";
 import { Checkout } from "./checkout.ts";
 import { container, dataVolumes, docker, healthy, identities } from "./engine.ts";
 

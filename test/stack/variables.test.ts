@@ -5,7 +5,7 @@ import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { composeKeys } from "../../operations/importDecisions.ts";
+import { composeKeys } from "../../operations/stacks/importDecisions.ts";
 import { Checkout } from "./checkout.ts";
 import { container, containersOf, docker, sql } from "./engine.ts";
 import { type Outside, gatewayName, outsideMinio, outsidePostgres, outsideSql, outsideUser } from "./outside.ts";

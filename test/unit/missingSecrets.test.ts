@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Key, keys, missingSecrets, parseConfiguration } from "../../config.ts";
-import { placeholderOf } from "../../operations/placeholders.ts";
+import { placeholderOf } from "../../operations/preview/placeholders.ts";
 
 const table: Readonly<Record<string, Key<unknown>>> = keys;
 const secretKeys = Object.keys(table).filter((name) => table[name]?.secret);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { readComposeEnv } from "../../../operations/composeEnv.ts";
+import { readComposeEnv } from "../../../operations/stacks/composeEnv.ts";
 
 const environment = { HOME: "/home/ana", EMPTY: "" };
 const read = (text: string) => readComposeEnv(text, environment);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type StackContainer } from "../../../operations/containers.ts";
-import { bytesOf, disksOf, hostDisk, parseDf, sizeInWords, volumeSizes } from "../../../operations/disk.ts";
+import { bytesOf, disksOf, hostDisk, parseDf, sizeInWords, volumeSizes } from "../../../operations/status/disk.ts";
 import { Commands } from "../support/commands.ts";
 
 describe("a disk", () => {

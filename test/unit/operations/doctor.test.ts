@@ -11,7 +11,7 @@ import { type NameFacts, indexHost, judgeNames } from "../../../operations/docto
 import { isPortProblem, judgePorts, programIn, takenPorts } from "../../../operations/doctor/ports.ts";
 import { type StateFacts, judgeState, stateFacts } from "../../../operations/doctor/state.ts";
 import { judgeVersions } from "../../../operations/doctor/versions.ts";
-import { findingsText } from "../../../operations/doctor.ts";
+import { findingsText } from "../../../operations/doctor/doctor.ts";
 import { makeState } from "../../../operations/places.ts";
 import { Commands } from "../support/commands.ts";
 

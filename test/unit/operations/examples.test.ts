@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Configuration, isLoopback, keys, parseConfiguration, publishedPorts } from "../../../config.ts";
-import { asTexts, readSettings } from "../../../operations/stackFile.ts";
+import { asTexts, readSettings } from "../../../operations/stacks/stackFile.ts";
 
 const project = join(import.meta.dirname, "../../..");
 const committed = execFileSync("git", ["ls-files", "Pulumi.*.yaml"], { cwd: project, encoding: "utf8" })

@@ -7,8 +7,8 @@ import {
     addressOf,
     composeKeys,
     decideImport,
-} from "../../../operations/importDecisions.ts";
-import { importTable } from "../../../operations/importTable.ts";
+} from "../../../operations/stacks/importDecisions.ts";
+import { importTable } from "../../../operations/stacks/importTable.ts";
 
 const origin: Origin = { directory: "/home/ana/Old.Project", home: "/home/ana", volumes: [] };
 

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { StackContainer } from "../../../operations/containers.ts";
-import { chosen, inOrder, parseLine } from "../../../operations/logs.ts";
+import { chosen, inOrder, parseLine } from "../../../operations/status/logs.ts";
 
 describe("a line of docker logs --timestamps", () => {
     it.each([

@@ -4,11 +4,17 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { parseConfiguration } from "../../../config.ts";
-import { newFile, newStack, pairsOf } from "../../../operations/newStack.ts";
+import { newFile, newStack, pairsOf } from "../../../operations/stacks/newStack.ts";
 import { placesOf } from "../../../operations/places.ts";
-import { asTexts, portsOfOthers, readSettings, withValues } from "../../../operations/stackFile.ts";
-import { type Given, Missing, type Questioner, completeWishes } from "../../../operations/stackQuestions.ts";
-import { type Wishes, isSecretKey, neededSecrets, proposePorts, settingsOf } from "../../../operations/stackWishes.ts";
+import { asTexts, portsOfOthers, readSettings, withValues } from "../../../operations/stacks/stackFile.ts";
+import { type Given, Missing, type Questioner, completeWishes } from "../../../operations/stacks/stackQuestions.ts";
+import {
+    type Wishes,
+    isSecretKey,
+    neededSecrets,
+    proposePorts,
+    settingsOf,
+} from "../../../operations/stacks/stackWishes.ts";
 import { UserError } from "../../../operations/userError.ts";
 
 const laptop: Wishes = { audience: "laptop", login: true, others: {} };

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { type Key, keys, parseConfiguration } from "../../../config.ts";
-import { placeholderOf, throwAwayConfiguration } from "../../../operations/placeholders.ts";
+import { placeholderOf, throwAwayConfiguration } from "../../../operations/preview/placeholders.ts";
 import { givenCertificate } from "../support/certificates.ts";
 
 const table: Readonly<Record<string, Key<unknown>>> = keys;

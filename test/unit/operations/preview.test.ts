@@ -4,10 +4,10 @@ import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, writeFileS
 import { join } from "node:path";
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Ties, reasons } from "../../../operations/changeReasons.ts";
-import { driftCaution, driftExitCode, driftInWords, driftOf } from "../../../operations/drift.ts";
-import { countsOf, plannedChanges, valueAt, valueText } from "../../../operations/plannedChanges.ts";
-import { exitCodeOf, previewJson } from "../../../operations/preview.ts";
+import { type Ties, reasons } from "../../../operations/preview/changeReasons.ts";
+import { driftCaution, driftExitCode, driftInWords, driftOf } from "../../../operations/preview/drift.ts";
+import { countsOf, plannedChanges, valueAt, valueText } from "../../../operations/preview/plannedChanges.ts";
+import { exitCodeOf, previewJson } from "../../../operations/preview/preview.ts";
 import {
     type StackPreview,
     cautionOf,
@@ -15,14 +15,14 @@ import {
     endLine,
     inline,
     previewSummary,
-} from "../../../operations/previewSummary.ts";
+} from "../../../operations/preview/previewSummary.ts";
 import {
     firstError,
     inProjectCopy,
     noEngine,
     stacksWithFile,
     throwAwayVariables,
-} from "../../../operations/previewWorkspace.ts";
+} from "../../../operations/preview/previewWorkspace.ts";
 import { isLocal } from "../../../hostCheck.ts";
 import { judge } from "../../../rules/judge.ts";
 import { maskedValue, unknownValue } from "../../../rules/resource.ts";

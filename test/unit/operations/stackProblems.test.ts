@@ -2,11 +2,11 @@
 import { hostname } from "node:os";
 import { describe, expect, it } from "vitest";
 import type { Configuration } from "../../../config.ts";
-import type { Expiry } from "../../../operations/expiry.ts";
-import { standing } from "../../../operations/expiry.ts";
+import type { Expiry } from "../../../operations/status/expiry.ts";
+import { standing } from "../../../operations/status/expiry.ts";
 import { problemsOf, stateOf } from "../../../operations/stackProblems.ts";
-import { type ServiceStatus, type StackFacts, expectedServices } from "../../../operations/stackStatus.ts";
-import { stacksText, statusText } from "../../../operations/statusText.ts";
+import { type ServiceStatus, type StackFacts, expectedServices } from "../../../operations/status/stackStatus.ts";
+import { stacksText, statusText } from "../../../operations/status/statusText.ts";
 
 const now = new Date("2026-11-29T12:00:00Z");
 const service = (some: Partial<ServiceStatus> = {}): ServiceStatus => ({

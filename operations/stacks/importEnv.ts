@@ -3,18 +3,18 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, resolve } from "node:path";
 import { execa } from "execa";
-import { keyProblems, keys, publishedPorts } from "../config.ts";
-import { hostProblems } from "../hostCheck.ts";
-import type { LastUpdate } from "../lastUpdate.ts";
+import { keyProblems, keys, publishedPorts } from "../../config.ts";
+import { hostProblems } from "../../hostCheck.ts";
+import type { LastUpdate } from "../../lastUpdate.ts";
 import { type ComposeEnv, readComposeEnv } from "./composeEnv.ts";
-import { outputsOf, resourcesOf } from "./engineObjects.ts";
+import { outputsOf, resourcesOf } from "../engineObjects.ts";
 import { type Import, type ImportOptions, composeKeys, decideImport } from "./importDecisions.ts";
 import { importTable } from "./importTable.ts";
-import { type Places, projectName } from "./places.ts";
-import { installTools, planWithoutEngine } from "./platform.ts";
+import { type Places, projectName } from "../places.ts";
+import { installTools, planWithoutEngine } from "../platform.ts";
 import { asTexts, portsOfOthers, readSettings, stackText, withValues } from "./stackFile.ts";
-import { UserError } from "./userError.ts";
-import { checkStackName, openStack, stackFile, stackNames } from "./workspace.ts";
+import { UserError } from "../userError.ts";
+import { checkStackName, openStack, stackFile, stackNames } from "../workspace.ts";
 import { putBack, writeStack } from "./writeStack.ts";
 
 /** Options of `npm run import-env`. */

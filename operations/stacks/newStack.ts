@@ -1,17 +1,17 @@
 /** `npm run new-stack`: a stack and its `Pulumi.<name>.yaml`, by questions or by options. */
 import { readFileSync } from "node:fs";
 import { stringify } from "yaml";
-import { configurationProblems, keys } from "../config.ts";
-import { isLocal } from "../hostCheck.ts";
-import { isTaken } from "../localHost.ts";
+import { configurationProblems, keys } from "../../config.ts";
+import { isLocal } from "../../hostCheck.ts";
+import { isTaken } from "../../localHost.ts";
 import { readUserFile, userPath } from "./importEnv.ts";
-import { type Places, projectName } from "./places.ts";
-import { installTools, planWithoutEngine } from "./platform.ts";
+import { type Places, projectName } from "../places.ts";
+import { installTools, planWithoutEngine } from "../platform.ts";
 import { asTexts, portsOfOthers, readSettings, stackFiles } from "./stackFile.ts";
 import { type Given, Missing, type Questioner, completeWishes, terminal } from "./stackQuestions.ts";
 import { type Ports, isSecretKey, neededSecrets, proposePorts, settingsOf } from "./stackWishes.ts";
-import { UserError } from "./userError.ts";
-import { checkStackName, stackNames } from "./workspace.ts";
+import { UserError } from "../userError.ts";
+import { checkStackName, stackNames } from "../workspace.ts";
 import { writeStack } from "./writeStack.ts";
 
 /** Options of `npm run new-stack`. */

@@ -1,16 +1,16 @@
 /** How a stack is: everything that `npm run status` shows, gathered without changing anything. */
 import { execa } from "execa";
-import type { Configuration } from "../config.ts";
-import type { JobRecord } from "../components/job.ts";
-import { type StackContainer, containersOf } from "./containers.ts";
+import type { Configuration } from "../../config.ts";
+import type { JobRecord } from "../../components/job.ts";
+import { type StackContainer, containersOf } from "../containers.ts";
 import { type Disk, bytesOf, disksOf, volumeSizes } from "./disk.ts";
-import { originOf, outputsOf, resourcesOf } from "./engineObjects.ts";
+import { originOf, outputsOf, resourcesOf } from "../engineObjects.ts";
 import { type Expiry, expiryOf, gatewayExpiry } from "./expiry.ts";
-import { type Lock, locksOf } from "./lock.ts";
-import { type ServedModelState, servedModelStates } from "./servedModel.ts";
-import { settingsOf } from "./stackCheck.ts";
-import type { Problem, StackState } from "./stackProblems.ts";
-import { type ReadStack, valuesOf } from "./workspace.ts";
+import { type Lock, locksOf } from "../lock.ts";
+import { type ServedModelState, servedModelStates } from "../servedModel.ts";
+import { settingsOf } from "../stackCheck.ts";
+import type { Problem, StackState } from "../stackProblems.ts";
+import { type ReadStack, valuesOf } from "../workspace.ts";
 
 /** A service, and what runs in it. */
 export interface ServiceStatus {

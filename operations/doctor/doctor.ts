@@ -1,23 +1,23 @@
 /** `npm run doctor`: looks at everything that can be wrong, says what it found and how to mend it. It changes nothing. */
-import type { Configuration } from "../config.ts";
-import { containersOf } from "./containers.ts";
-import { clockFacts, judgeClock, sourcesOf } from "./doctor/clock.ts";
-import { type FoundEngine, engineFacts, judgeEngine } from "./doctor/engine.ts";
-import { type Check, type Finding, findingsOf } from "./doctor/finding.ts";
-import { judgeNames, nameFacts } from "./doctor/names.ts";
-import { isPortProblem, judgePorts, takenPorts } from "./doctor/ports.ts";
-import { type StateFacts, judgeState, stateFacts } from "./doctor/state.ts";
-import { judgeVersions, versionFacts } from "./doctor/versions.ts";
-import { hostDisk } from "./disk.ts";
-import { expiryOf } from "./expiry.ts";
-import type { Places } from "./places.ts";
-import { runSteps } from "./progress.ts";
-import { settingsOf } from "./stackCheck.ts";
-import { certificateProblems, diskProblems, problemsOf } from "./stackProblems.ts";
-import { type StackFacts, stackFacts } from "./stackStatus.ts";
-import { type Output, table } from "./table.ts";
-import { type ReadStack, pulumiVariables, readStack } from "./workspace.ts";
-import { userErrorOf } from "./commandError.ts";
+import type { Configuration } from "../../config.ts";
+import { containersOf } from "../containers.ts";
+import { clockFacts, judgeClock, sourcesOf } from "./clock.ts";
+import { type FoundEngine, engineFacts, judgeEngine } from "./engine.ts";
+import { type Check, type Finding, findingsOf } from "./finding.ts";
+import { judgeNames, nameFacts } from "./names.ts";
+import { isPortProblem, judgePorts, takenPorts } from "./ports.ts";
+import { type StateFacts, judgeState, stateFacts } from "./state.ts";
+import { judgeVersions, versionFacts } from "./versions.ts";
+import { hostDisk } from "../status/disk.ts";
+import { expiryOf } from "../status/expiry.ts";
+import type { Places } from "../places.ts";
+import { runSteps } from "../progress.ts";
+import { settingsOf } from "../stackCheck.ts";
+import { certificateProblems, diskProblems, problemsOf } from "../stackProblems.ts";
+import { type StackFacts, stackFacts } from "../status/stackStatus.ts";
+import { type Output, table } from "../table.ts";
+import { type ReadStack, pulumiVariables, readStack } from "../workspace.ts";
+import { userErrorOf } from "../commandError.ts";
 
 /** Options of `npm run doctor`. */
 export interface DoctorOptions {

@@ -1,9 +1,9 @@
 /** A stack's status as text. */
 import { sizeInWords } from "./disk.ts";
 import { standing } from "./expiry.ts";
-import { timeInWords } from "./stackProblems.ts";
+import { timeInWords } from "../stackProblems.ts";
 import type { ServiceStatus, StackStatus } from "./stackStatus.ts";
-import { type Output, table } from "./table.ts";
+import { type Output, table } from "../table.ts";
 
 /** How long ago a time was, in its largest unit. */
 export function ago(iso: string, now: Date): string {

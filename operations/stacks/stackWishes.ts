@@ -1,6 +1,6 @@
 /** What a user wants of a new stack, and the settings that it comes to: pure functions. */
 import { isIPv4 } from "node:net";
-import { type Configuration, keys, parseConfiguration, portOf, publishedPorts } from "../config.ts";
+import { type Configuration, keys, parseConfiguration, portOf, publishedPorts } from "../../config.ts";
 import { addressOf } from "./importDecisions.ts";
 import { asTexts } from "./stackFile.ts";
 

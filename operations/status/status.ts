@@ -1,12 +1,12 @@
 /** `npm run status`: how a stack is, or every stack of the backend. */
-import { userErrorOf } from "./commandError.ts";
-import type { Places } from "./places.ts";
-import { openToRead, readingVariables, requireCli } from "./reading.ts";
-import { problemsOf, stateOf } from "./stackProblems.ts";
+import { userErrorOf } from "../commandError.ts";
+import type { Places } from "../places.ts";
+import { openToRead, readingVariables, requireCli } from "../reading.ts";
+import { problemsOf, stateOf } from "../stackProblems.ts";
 import { type StackStatus, stackFacts } from "./stackStatus.ts";
 import { stacksText, statusText } from "./statusText.ts";
-import { UserError } from "./userError.ts";
-import { type ReadStack, openWorkspace, readStack } from "./workspace.ts";
+import { UserError } from "../userError.ts";
+import { type ReadStack, openWorkspace, readStack } from "../workspace.ts";
 
 /** Options of `npm run status`. */
 export interface StatusOptions {

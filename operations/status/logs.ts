@@ -3,11 +3,11 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { closest } from "fastest-levenshtein";
-import { type StackContainer, containersOf } from "./containers.ts";
-import { endByInterrupt } from "./interruption.ts";
-import type { Places } from "./places.ts";
-import { openToRead, readingVariables } from "./reading.ts";
-import { UserError } from "./userError.ts";
+import { type StackContainer, containersOf } from "../containers.ts";
+import { endByInterrupt } from "../interruption.ts";
+import type { Places } from "../places.ts";
+import { openToRead, readingVariables } from "../reading.ts";
+import { UserError } from "../userError.ts";
 
 /** Options of `npm run logs`. */
 export interface LogOptions {

@@ -1,8 +1,8 @@
 /** Writes a stack's configuration, all of it or nothing: its file, the stack in the backend, and the encrypted values. */
 import { rmSync, writeFileSync } from "node:fs";
-import type { Places } from "./places.ts";
+import type { Places } from "../places.ts";
 import { stackText } from "./stackFile.ts";
-import { openStack, runCli, stackFile } from "./workspace.ts";
+import { openStack, runCli, stackFile } from "../workspace.ts";
 
 /** What is to be written. */
 export interface NewConfiguration {

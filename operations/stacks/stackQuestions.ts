@@ -1,8 +1,8 @@
 /** The questions of `npm run new-stack`: what an option does not say is asked in a terminal, else taken as proposed, else missing. */
 import { confirm, input, password, select } from "@inquirer/prompts";
-import { keys, publicHostDefect } from "../config.ts";
+import { keys, publicHostDefect } from "../../config.ts";
 import { type Ports, type Wishes, isPublicName } from "./stackWishes.ts";
-import { UserError } from "./userError.ts";
+import { UserError } from "../userError.ts";
 
 /** What the user gave as options. */
 export interface Given {

@@ -2,9 +2,9 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
-import { parseConfiguration, publishedPorts } from "../config.ts";
-import { type Places, projectName } from "./places.ts";
-import { UserError } from "./userError.ts";
+import { parseConfiguration, publishedPorts } from "../../config.ts";
+import { type Places, projectName } from "../places.ts";
+import { UserError } from "../userError.ts";
 
 /** What a file sets of this project's own keys, without the namespace. */
 export interface StackSettings {

@@ -1,16 +1,16 @@
 /** `npm run preview`: what an update of every stack would change, judged by the rules, as one summary. It changes nothing. */
 import { writeFileSync } from "node:fs";
 import type { EngineEvent, Stack } from "@pulumi/pulumi/automation/index.js";
-import { judge, rules } from "../rules/judge.ts";
+import { judge, rules } from "../../rules/judge.ts";
 import { reasons } from "./changeReasons.ts";
-import { resourcesOf } from "./engineObjects.ts";
-import { ended, stopIfInterrupted } from "./interruption.ts";
-import type { Places } from "./places.ts";
+import { resourcesOf } from "../engineObjects.ts";
+import { ended, stopIfInterrupted } from "../interruption.ts";
+import type { Places } from "../places.ts";
 import { type Planned, countsOf, plannedChanges } from "./plannedChanges.ts";
 import { type StackPreview, cautionOf, endLine, isFine, previewSummary } from "./previewSummary.ts";
 import { firstError, inProjectCopy, openForPreview, stacksWithFile } from "./previewWorkspace.ts";
-import { installTools, planWithoutEngine } from "./platform.ts";
-import { UserError } from "./userError.ts";
+import { installTools, planWithoutEngine } from "../platform.ts";
+import { UserError } from "../userError.ts";
 
 /** Options of `npm run preview`. */
 export interface PreviewOptions {

@@ -1,12 +1,12 @@
 /** `npm run drift`: what on the engine differs from what the program made. It changes nothing. */
 import { wordsOf } from "./changeReasons.ts";
-import type { Places } from "./places.ts";
+import type { Places } from "../places.ts";
 import type { Change, Planned } from "./plannedChanges.ts";
 import { give, planStack, previewJson } from "./preview.ts";
 import { type StackPreview, cautionOf, previewSummary } from "./previewSummary.ts";
 import { inProjectCopy, openKnown } from "./previewWorkspace.ts";
-import { installTools, planWithoutEngine } from "./platform.ts";
-import { UserError } from "./userError.ts";
+import { installTools, planWithoutEngine } from "../platform.ts";
+import { UserError } from "../userError.ts";
 
 /** Options of `npm run drift`. */
 export interface DriftOptions {

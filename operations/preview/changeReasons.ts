@@ -1,5 +1,5 @@
 /** Why a preview would change something, and what that does to it and to others. */
-import { kindOf } from "../rules/resource.ts";
+import { kindOf } from "../../rules/resource.ts";
 import type { Change } from "./plannedChanges.ts";
 
 /** What the state knows of a resource's ties. */

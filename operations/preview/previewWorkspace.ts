@@ -19,9 +19,9 @@ import { isAbsolute, join, resolve } from "node:path";
 import { LocalWorkspace, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
 import { parse } from "yaml";
 import { type Missing, throwAwayConfiguration } from "./placeholders.ts";
-import { type Places, projectName } from "./places.ts";
-import { UserError } from "./userError.ts";
-import { cliRoot, passphraseOf, saltFits, stackFile, withFittingSalt } from "./workspace.ts";
+import { type Places, projectName } from "../places.ts";
+import { UserError } from "../userError.ts";
+import { cliRoot, passphraseOf, saltFits, stackFile, withFittingSalt } from "../workspace.ts";
 
 /** What a stack is previewed against. */
 export type Basis =

@@ -1,6 +1,6 @@
 /** What becomes of each variable of a Compose `.env` file: a pure function from variables to rows and a configuration. */
 import { isAbsolute, join, resolve } from "node:path";
-import { type Key, defaultAuthUser, defaultOwner, keys, takenPostgresNames } from "../config.ts";
+import { type Key, defaultAuthUser, defaultOwner, keys, takenPostgresNames } from "../../config.ts";
 
 /** The Compose file's variables, in its order, each with the key that takes it over. */
 export const composeKeys: ReadonlyMap<string, keyof typeof keys> = new Map(

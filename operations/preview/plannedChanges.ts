@@ -1,9 +1,9 @@
 /** What a preview's engine events say: every change with the properties that differ, what stays, and what went wrong. */
 import type { EngineEvent, StepEventMetadata } from "@pulumi/pulumi/automation/index.js";
-import { type ContainerKind, containerKind } from "../rules/container.ts";
-import { isDataVolume } from "../rules/data.ts";
-import { type Resource, isRecord, isSecret, isUnknown, kindOf, maskedValue, nameOf } from "../rules/resource.ts";
-import { plain } from "./updateProgress.ts";
+import { type ContainerKind, containerKind } from "../../rules/container.ts";
+import { isDataVolume } from "../../rules/data.ts";
+import { type Resource, isRecord, isSecret, isUnknown, kindOf, maskedValue, nameOf } from "../../rules/resource.ts";
+import { plain } from "../updateProgress.ts";
 
 export const operations = ["create", "update", "replace", "delete"] as const;
 export type Operation = (typeof operations)[number];

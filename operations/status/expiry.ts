@@ -2,9 +2,9 @@
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { connect } from "node:tls";
-import { ownAddress } from "../components/addresses.ts";
-import type { Configuration } from "../config.ts";
-import { isLocal } from "../hostCheck.ts";
+import { ownAddress } from "../../components/addresses.ts";
+import type { Configuration } from "../../config.ts";
+import { isLocal } from "../../hostCheck.ts";
 
 /** A certificate, and who renews it. */
 export interface Expiry {

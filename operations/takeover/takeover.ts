@@ -1,19 +1,19 @@
 /** `npm run takeover`: the data of an earlier Compose installation moves into a stack. */
 import { existsSync, readFileSync } from "node:fs";
-import { interrupted } from "./interruption.ts";
-import type { Places } from "./places.ts";
-import { runSteps } from "./progress.ts";
-import { configurationOf } from "./stackCheck.ts";
-import { openExisting } from "./stop.ts";
-import { type Found, check } from "./takeover/checks.ts";
-import { discard, prepare } from "./takeover/copies.ts";
-import { type Earlier, earlierInstallation } from "./takeover/earlier.ts";
-import { exchange, recover, restoreLocations } from "./takeover/exchange.ts";
-import { overview } from "./takeover/findings.ts";
-import type { TakeoverOptions } from "./takeover/options.ts";
-import { takeoverFiles, writePhase } from "./takeover/record.ts";
-import { Target } from "./takeover/target.ts";
-import { UserError } from "./userError.ts";
+import { interrupted } from "../interruption.ts";
+import type { Places } from "../places.ts";
+import { runSteps } from "../progress.ts";
+import { configurationOf } from "../stackCheck.ts";
+import { openExisting } from "../stop.ts";
+import { type Found, check } from "./checks.ts";
+import { discard, prepare } from "./copies.ts";
+import { type Earlier, earlierInstallation } from "./earlier.ts";
+import { exchange, recover, restoreLocations } from "./exchange.ts";
+import { overview } from "./findings.ts";
+import type { TakeoverOptions } from "./options.ts";
+import { takeoverFiles, writePhase } from "./record.ts";
+import { Target } from "./target.ts";
+import { UserError } from "../userError.ts";
 
 /** The earlier installation as the options name it. Throws a UserError with all that its file lacks. */
 function readEarlier({ env, data }: TakeoverOptions): Earlier {

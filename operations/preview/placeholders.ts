@@ -4,7 +4,7 @@
  */
 import { isAbsolute } from "node:path";
 import { stringify } from "yaml";
-import { issueCertificate, makeAuthority } from "../components/certificates.ts";
+import { issueCertificate, makeAuthority } from "../../components/certificates.ts";
 import {
     type Configuration,
     type Key,
@@ -12,8 +12,8 @@ import {
     givenCertificateProblems,
     keys,
     missingSecrets,
-} from "../config.ts";
-import { projectName } from "./places.ts";
+} from "../../config.ts";
+import { projectName } from "../places.ts";
 
 /** Why a placeholder stands for a key's value. */
 export type Missing = "encrypted" | "not set" | "not on this machine" | "has to fit another placeholder";

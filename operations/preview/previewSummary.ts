@@ -1,5 +1,5 @@
 /** The summary of previews, in Markdown: for a terminal, a comment on a pull request, a job's page. */
-import type { Violation } from "../rules/resource.ts";
+import type { Violation } from "../../rules/resource.ts";
 import { wordsOf } from "./changeReasons.ts";
 import type { Missing } from "./placeholders.ts";
 import { type Change, type Difference, type Operation, countsOf, operations } from "./plannedChanges.ts";

@@ -1,8 +1,8 @@
 /** Disks that a stack's data is on, seen from the engine's side: by this host where the engine is here, else by a running container. */
 import { statfsSync } from "node:fs";
 import { execa } from "execa";
-import { isLocal } from "../hostCheck.ts";
-import type { StackContainer } from "./containers.ts";
+import { isLocal } from "../../hostCheck.ts";
+import type { StackContainer } from "../containers.ts";
 
 /** A disk (file system). */
 export interface Disk {
