@@ -1,5 +1,5 @@
 /** Day-to-day commands on real stacks: how a stack is, its logs, what the doctor finds of faults that are caused here, and errors. */
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -200,10 +200,16 @@ describe("npm run logs", () => {
     });
 
     it("--follow goes on with what comes, and Ctrl-C is its regular end", async () => {
-        const following = checkout.spawn("logs", ["mlflow", "minio", "--follow", "--tail", "1", "--stack", stack]);
+        // Without npm, whose shell ends by the signal itself.
+        const command = ["operations/bootstrap.mjs", "logs", "mlflow", "minio"];
+        const following = spawn(process.execPath, [...command, "--follow", "--tail", "1", "--stack", stack], {
+            cwd: checkout.directory,
+            env: checkout.env,
+            detached: true,
+        });
         const end = ending(following);
         let seen = "";
-        following.stdout?.on("data", (data: Buffer) => {
+        following.stdout.on("data", (data: Buffer) => {
             seen += data.toString();
         });
         await eventually(
