@@ -261,7 +261,7 @@ it("another file is refused before anything changes: other values, and data that
     const differs = await checkout.run("import-env", [port, "--stack", own, "--in-place"]);
     expect(differs.code).toBe(1);
     expect(differs.output).toContain(`mlflowPort: ${ports.mlflow} in the stack, 5999 by the file`);
-    const secret = fileOf("secret.env", ownEnv().replace("pass#word $HOME", "other#word"));
+    const secret = fileOf("secret.env", ownEnv().replaceAll("pass#word $HOME", "other#word"));
     const other = await checkout.run("import-env", [secret, "--stack", own, "--in-place"]);
     expect(other.code).toBe(1);
     expect(other.output).toMatch(/pgPassword: the stack has another value, which is secret/);
@@ -276,7 +276,7 @@ it("another file is refused before anything changes: other values, and data that
 it("with --overwrite other values take the place of the stack's, and --dry-run shows that alone", async () => {
     const file = join(directory, `Pulumi.${own}.yaml`);
     const before = readFileSync(file, "utf8");
-    const secret = fileOf("secret.env", ownEnv().replace("pass#word $HOME", "other#word"));
+    const secret = fileOf("secret.env", ownEnv().replaceAll("pass#word $HOME", "other#word"));
     const args = [secret, "--stack", own, "--in-place", "--overwrite"];
     const dry = await checkout.ok("import-env", [...args, "--dry-run"]);
     expect(dry).toContain("Nothing was changed (--dry-run)");
