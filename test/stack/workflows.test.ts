@@ -26,9 +26,11 @@ beforeAll(async () => {
     clone = checkout.directory;
     // What the runner's checkout leaves: a repository, and nothing installed.
     rmSync(join(clone, "node_modules"));
+    const author = ["-c", "user.name=test", "-c", "user.email=test@example.com"];
     for (const args of [
         ["init", "--quiet"],
         ["add", "--all"],
+        [...author, "commit", "--quiet", "--no-verify", "--message", "clone"],
     ]) {
         await execa("git", args, { cwd: clone });
     }
