@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, relative, sep } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { buildSecrets } from "./buildSecrets.ts";
 
 /** An image that this project can build. */
 export interface Build {
-    /** Directory with the Dockerfile, relative to that of the program. */
+    /** Directory with the Dockerfile, relative to this package. */
     readonly context: string;
     /** Stage of the Dockerfile. Defaults to the last. */
     readonly target?: string;
@@ -20,20 +20,15 @@ export interface Build {
     readonly fromScratch?: boolean;
 }
 
-// The package is the program's own directory, or lies somewhere below it. A relative path is the same in every checkout, and
-// so in the state.
-const packageJson = createRequire(import.meta.url).resolve("mlflow-platform/package.json");
-const images = relative(process.cwd(), join(dirname(packageJson), "images"));
-
 /** What the platform runs. */
 export const builds = {
-    seed: { context: join(images, "seed"), version: "1", fromScratch: true },
-    postgres: { context: join(images, "postgres"), version: "17" },
-    minio: { context: join(images, "minio"), version: "2026-02-12" },
-    gateway: { context: join(images, "gateway"), version: "2.11.9" },
-    mlflow: { context: join(images, "mlflow"), target: "server", version: "3.17.2" },
+    seed: { context: "images/seed", version: "1", fromScratch: true },
+    postgres: { context: "images/postgres", version: "17" },
+    minio: { context: "images/minio", version: "2026-02-12" },
+    gateway: { context: "images/gateway", version: "2.11.9" },
+    mlflow: { context: "images/mlflow", target: "server", version: "3.17.2" },
     model: {
-        context: join(images, "mlflow"),
+        context: "images/mlflow",
         target: "model",
         version: "3.17.2",
         stableTag: "mlflow-platform/model:3.17.2",
@@ -48,6 +43,13 @@ export interface ImageArgs {
     reference?: string | undefined;
     /** Image to start from. Defaults to the one that the Dockerfile pins. */
     baseImage?: string | undefined;
+}
+
+const packageJson = createRequire(import.meta.url).resolve("mlflow-platform/package.json");
+
+/** The directory of a build from that of the program, which may be this package's own: the same in every checkout, and so in the state. */
+function contextOf({ context }: Build): string {
+    return relative(process.cwd(), resolve(dirname(packageJson), context));
 }
 
 /**
@@ -73,7 +75,7 @@ function contentHash(context: string, ...settings: string[]): string {
 
 /** The tag of a build: `mlflow-platform/<name>:<version>-<content hash>`, the same on every machine with the same base. */
 export function buildTag(name: string, build: Build, baseImage?: string): { tag: string; hash: string } {
-    const hash = contentHash(build.context, build.target ?? "", build.fromScratch ? "" : (baseImage ?? ""));
+    const hash = contentHash(contextOf(build), build.target ?? "", build.fromScratch ? "" : (baseImage ?? ""));
     return { tag: `mlflow-platform/${name}:${build.version}-${hash}`, hash };
 }
 
@@ -107,7 +109,7 @@ export class Image extends pulumi.ComponentResource {
             {
                 name: tag,
                 build: {
-                    context: build.context,
+                    context: contextOf(build),
                     ...(build.target === undefined ? {} : { target: build.target }),
                     ...(build.stableTag === undefined ? {} : { tags: [build.stableTag] }),
                     ...(baseImage === undefined ? {} : { buildArgs: { BASE_IMAGE: baseImage } }),
