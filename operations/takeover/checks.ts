@@ -37,7 +37,7 @@ export async function check(target: Target, earlier: Earlier, options: TakeoverO
         target.ask<DiskFindings>(["inspect", "--bucket", bucket], target.withData(oldData), say),
         target.ask<DatabaseFindings>(
             ["report", "--bucket", bucket, ...(options.prefix === undefined ? [] : ["--prefix", options.prefix])],
-            { network: options.network ?? target.network, input: JSON.stringify(postgres) },
+            { network: options.network ?? earlier.network ?? target.network, input: JSON.stringify(postgres) },
             say,
         ),
         contents(target),

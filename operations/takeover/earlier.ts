@@ -1,8 +1,7 @@
 /** The earlier installation as its `.env` describes it. */
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
-import { parse } from "dotenv";
-import { expand } from "dotenv-expand";
+import { readComposeEnv } from "../stacks/composeEnv.ts";
 
 /** Where its data is and how to read it. */
 export interface Earlier {
@@ -13,6 +12,8 @@ export interface Earlier {
         readonly password: string;
         readonly database: string;
     };
+    /** Network on the engine on which PG_HOST is what it says: `host` for a name of the host itself; undefined is any. */
+    readonly network: "host" | undefined;
     readonly bucket: string;
     /** MINIO_VOLUME_PATH, or what was named instead of it. */
     readonly data: DataPlace;
@@ -46,23 +47,15 @@ export function placeOf(source: string, file: string, project: string): DataPlac
     return { kind: "volume", names: [`${project}_${source}`, source] };
 }
 
-/** The values of a `.env` file as Compose has them: in single quotes a dollar sign is one, else it begins a variable. */
-function valuesOf(text: string): Readonly<Record<string, string>> {
-    const literal = new Set([...text.matchAll(/^\s*(?:export\s+)?([\w.-]+)\s*=\s*'/gm)].map(([, name]) => name));
-    const parsed = Object.entries(parse(text)).map(
-        ([name, value]) => [name, literal.has(name) ? value.replaceAll("$", "\\$") : value] as const,
-    );
-    // Without the surroundings, whose variables of these names are those of something else.
-    return expand({ parsed: Object.fromEntries(parsed), processEnv: {} }).parsed ?? {};
-}
-
 /** Reads the text of a `.env` file. What is wrong with it comes as `problems`, all at once. */
 export function earlierInstallation(
     text: string,
     file: string,
     data: string | undefined,
 ): { earlier?: Earlier; problems: string[] } {
-    const values = valuesOf(text);
+    // Without the surroundings, whose variables of these names are those of something else.
+    const { variables, problems: unreadable } = readComposeEnv(text, {});
+    const values = Object.fromEntries(variables);
     // Compose takes an empty one for none in what has a default.
     const optional = (name: string) => (values[name] === "" ? undefined : values[name]);
     const wanted = ["PG_HOST", "PG_USER", "PG_PASSWORD", "PG_DATABASE", "MLFLOW_BUCKET_NAME"];
@@ -71,6 +64,7 @@ export function earlierInstallation(
     const source = data ?? optional("MINIO_VOLUME_PATH") ?? "minio_data";
     const port = Number(optional("PG_PORT") ?? "5432");
     const problems = [
+        ...unreadable.map((problem) => `${file}: ${problem}`),
         ...(missing.length > 0 ? [`${file} does not set ${missing.join(", ")}.`] : []),
         ...(Number.isInteger(port) && port > 0 && port < 65_536
             ? []
@@ -83,6 +77,7 @@ export function earlierInstallation(
     return {
         earlier: {
             postgres: { host: PG_HOST, port, user: PG_USER, password: PG_PASSWORD, database: PG_DATABASE },
+            network: /^(localhost|127\.[\d.]*|::1)$/i.test(PG_HOST) ? "host" : undefined,
             bucket: MLFLOW_BUCKET_NAME,
             data: placeOf(source, file, composeProject(file, values)),
         },

@@ -57,6 +57,22 @@ describe("the .env of an earlier installation", () => {
         ]);
     });
 
+    it.each([
+        ["localhost", "host"],
+        ["127.0.0.1", "host"],
+        ["localhost.example.org", undefined],
+        ["db", undefined],
+    ])("has %s on the network %s", (host, network) => {
+        const text = env.replace("db.example.org", host);
+        expect(earlierInstallation(text, ".env", undefined).earlier).toMatchObject({ postgres: { host }, network });
+    });
+
+    it("is refused where a line cannot be read, without its value", () => {
+        const { problems } = earlierInstallation(`${env}\nOTHER="open secret`, ".env", undefined);
+        expect(problems.join()).toMatch(/^\.env: line \d+: /);
+        expect(problems.join()).not.toContain("secret");
+    });
+
     it("takes variables from nowhere but the file", () => {
         process.env.PG_DATABASE = "of the surroundings";
         try {
