@@ -23,7 +23,15 @@ export async function prepare(
     await runSteps([
         {
             title: "Dump of the earlier database",
-            run: (say) => dump(target, earlier, database.tables, options.network ?? earlier.network ?? target.network, files.dump, say),
+            run: (say) =>
+                dump(
+                    target,
+                    earlier,
+                    database.tables,
+                    options.network ?? earlier.network ?? target.network,
+                    files.dump,
+                    say,
+                ),
         },
         ...(options.inPlace
             ? []
