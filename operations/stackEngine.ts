@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import type { Places } from "./places.ts";
 import { UserError } from "./userError.ts";
-import { stackFile } from "./workspace.ts";
+import { requireReadable, stackFile } from "./workspace.ts";
 
 const key = "docker:host";
 
@@ -52,9 +52,13 @@ export function checkContradiction(stackName: string, named: string | undefined,
  * another, and where the configuration has a way to an engine that only the provider would go.
  */
 export function stackEngine(places: Places, stackName: string, env: NodeJS.ProcessEnv): string | undefined {
+    const file = stackFile(places, stackName);
+    if (existsSync(file)) {
+        requireReadable(stackName, readFileSync(file, "utf8"));
+    }
     const configured = {
         ...providerConfiguration(join(places.project, "Pulumi.yaml")),
-        ...providerConfiguration(stackFile(places, stackName)),
+        ...providerConfiguration(file),
     };
     const other = Object.entries(otherWays).find(([name]) => configured[name] !== undefined);
     if (other !== undefined) {
