@@ -14,10 +14,16 @@ export function engineArguments(engine: string | undefined): string[] {
     return engine ? ["--host", engine] : ["--context", "default"];
 }
 
+/** Bytes; what `docker inspect` says of hundreds of containers is more than execFile takes by itself. */
+const maxBuffer = 64 * 2 ** 20;
+
 /** Runs a docker command on an engine, to its end. `ok` is false where there is no docker command or no engine, too. */
 export async function runDocker(engine: string | undefined, args: readonly string[]): Promise<DockerAnswer> {
     try {
-        return { ok: true, ...(await promisify(execFile)("docker", [...engineArguments(engine), ...args])) };
+        return {
+            ok: true,
+            ...(await promisify(execFile)("docker", [...engineArguments(engine), ...args], { maxBuffer })),
+        };
     } catch (error) {
         const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
         return { ok: false, stdout, stderr };

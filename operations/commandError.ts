@@ -35,6 +35,7 @@ const cures: readonly (readonly [RegExp, string])[] = [
         "The Docker engine went away: start it (npm start does where it can), and run this again.",
     ],
     [/no space left on device/i, "Make room on the disk that it names, and run this again."],
+    [/permission denied \(publickey/i, "ssh has no key that the engine's host takes: docs/remote-engine.md."],
     [/permission denied/i, "Run this as the user who made the stack, or give that user the rights."],
 ];
 

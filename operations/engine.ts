@@ -82,7 +82,7 @@ export async function planEngine(env: NodeJS.ProcessEnv, named?: string): Promis
     if ("version" in state) {
         return { action: "running", host, reason: `engine ${state.version} answers at ${host} (${from})` };
     }
-    if (/permission denied/i.test(state.error)) {
+    if (host.startsWith("unix:") && /permission denied/i.test(state.error)) {
         throw new UserError(
             `The Docker engine's socket ${host} refuses this user.`,
             "Add the user to the docker group and log in again:\n  sudo usermod -aG docker $USER",

@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { join, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
+import { directoryOf } from "./backend.ts";
 import { type Places, projectName } from "./places.ts";
 import type { Say } from "./progress.ts";
 import { UserError } from "./userError.ts";
@@ -72,10 +73,11 @@ export interface Lock {
 
 /** The locks of a stack in a `file://` backend. Other backends keep their own order. */
 export function locksOf(backendUrl: string, stackName: string): Lock[] {
-    if (!backendUrl.startsWith("file://")) {
+    const backend = directoryOf(backendUrl);
+    if (backend === undefined) {
         return [];
     }
-    const directory = join(backendUrl.slice("file://".length), ".pulumi/locks/organization", projectName, stackName);
+    const directory = join(backend, ".pulumi/locks/organization", projectName, stackName);
     // Beside each lock the backend may keep a file with its attributes.
     const files = existsSync(directory) ? readdirSync(directory).filter((file) => file.endsWith(".json")) : [];
     return files.map((name) => {

@@ -60,12 +60,16 @@ export async function planTools(
     return { toolchain, base };
 }
 
-/** What commands use that need Pulumi's CLI, and an engine only to ask it something. */
+/**
+ * What commands use that need Pulumi's CLI, and an engine only to ask it something: `named`, the one that the stack names for
+ * itself, else the user's.
+ */
 export async function planWithoutEngine(
     places: Places,
     env: NodeJS.ProcessEnv,
+    named: string | undefined,
 ): Promise<{ toolchain: ToolchainPlan; engine: EnginePlan | undefined; variables: Record<string, string> }> {
-    const engine = await planEngine(env).catch((error: unknown) => {
+    const engine = await planEngine(env, named).catch((error: unknown) => {
         if (error instanceof UserError) {
             return undefined;
         }

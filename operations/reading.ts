@@ -3,14 +3,19 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { planEngine } from "./engine.ts";
 import type { Places } from "./places.ts";
+import { stackEngine } from "./stackEngine.ts";
 import { UserError } from "./userError.ts";
 import { type ReadStack, cliRoot, pulumiVariables, readStack } from "./workspace.ts";
 
 const cure = "npm start sets up what is needed; there is nothing to look at without it.";
 
-/** Variables for docker and Pulumi, with the address of an engine that answers. Throws a UserError where none does. */
-export async function readingVariables(places: Places, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
-    const engine = await planEngine(env);
+/** Variables for docker and Pulumi, with the address of a stack's engine. Throws a UserError where that does not answer. */
+export async function readingVariables(
+    stackName: string,
+    places: Places,
+    env: NodeJS.ProcessEnv,
+): Promise<Record<string, string>> {
+    const engine = await planEngine(env, stackEngine(places, stackName, env));
     if (engine.action !== "running") {
         throw new UserError(`No Docker engine answers: ${engine.reason}.`, cure);
     }
@@ -31,7 +36,7 @@ export async function openToRead(
     places: Places,
     env: NodeJS.ProcessEnv,
 ): Promise<{ stack: ReadStack; variables: Record<string, string> }> {
-    const variables = await readingVariables(places, env);
+    const variables = await readingVariables(stackName, places, env);
     requireCli(places);
     return { stack: await readStack(places, stackName, variables), variables };
 }

@@ -193,20 +193,27 @@ export async function stackNames(places: Places, variables: Record<string, strin
     return (await workspace.listStacks()).map(({ name }) => name);
 }
 
+/** Throws a UserError where Pulumi could not read a stack's file or state. Returns the file's text with a salt that fits. */
+function readableFile(places: Places, stackName: string, variables: Record<string, string>): string | undefined {
+    requirePassphrase(stackName, variables);
+    const file = stackFile(places, stackName);
+    if (!existsSync(file)) {
+        return undefined;
+    }
+    const content = readFileSync(file, "utf8");
+    requireReadable(stackName, content);
+    return withFittingSalt(stackName, content, passphraseOf(variables));
+}
+
 /**
  * Throws a UserError where Pulumi could not read a stack's file or state. Drops a salt that belongs to another passphrase
  * from the file, where nothing in it is encrypted with that.
  */
 function settleFile(places: Places, stackName: string, variables: Record<string, string>): void {
-    requirePassphrase(stackName, variables);
+    const fitting = readableFile(places, stackName, variables);
     const file = stackFile(places, stackName);
-    if (existsSync(file)) {
-        const content = readFileSync(file, "utf8");
-        requireReadable(stackName, content);
-        const fitting = withFittingSalt(stackName, content, passphraseOf(variables));
-        if (fitting !== content) {
-            writeFileSync(file, fitting);
-        }
+    if (fitting !== undefined && fitting !== readFileSync(file, "utf8")) {
+        writeFileSync(file, fitting);
     }
 }
 
@@ -273,10 +280,12 @@ export async function readStack(
     variables: Record<string, string>,
 ): Promise<ReadStack> {
     checkStackName(stackName, Infinity);
-    makeState(places);
-    settleFile(places, stackName, variables);
+    const names = await stackNames(places, variables);
+    if (!names.includes(stackName)) {
+        throw unknownStack(stackName, names, variables.PULUMI_BACKEND_URL ?? "the backend");
+    }
+    readableFile(places, stackName, variables);
     const workspace = await openWorkspace(places, variables);
-    await requireStack(workspace, stackName, variables);
     return {
         name: stackName,
         getAllConfig: () => workspace.getAllConfig(stackName),

@@ -29,8 +29,7 @@ const loopback: Rule = {
         const { ports, publishAllPorts } = resource.inputs;
         const open = records(ports).filter(
             // Without an address the engine publishes on every one.
-            ({ external, ip }) =>
-                external !== undefined && !isUnknown(ip) && !(typeof ip === "string" && ip.startsWith("127.")),
+            ({ ip }) => !isUnknown(ip) && !(typeof ip === "string" && ip.startsWith("127.")),
         );
         const lacks = [
             ...(isGateway(resource) ? [] : ["without TLS: it is not the gateway"]),
@@ -41,8 +40,8 @@ const loopback: Rule = {
             ...(lacks.length === 0
                 ? []
                 : open.map(
-                      ({ external, ip }) =>
-                          `port ${String(external)} is published on ${typeof ip === "string" && ip !== "" ? ip : "every address"}, ${lacks.join(" and ")}`,
+                      ({ internal, external, ip }) =>
+                          `port ${String(external ?? internal)} is published on ${typeof ip === "string" && ip !== "" ? ip : "every address"}, ${lacks.join(" and ")}`,
                   )),
         ];
     },

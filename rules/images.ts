@@ -3,7 +3,7 @@ import { containerKind } from "./container.ts";
 import { type Rule, isUnknown } from "./resource.ts";
 
 /** A digest, an image's id, or the tag of a build here, which ends in the hash of its content (components/image.ts). */
-const pinned = /@sha256:[0-9a-f]{64}$|^sha256:[0-9a-f]{64}$|:[\w.-]+-[0-9a-f]{12}$/;
+const pinned = /@sha256:[0-9a-f]{64}$|^sha256:[0-9a-f]{64}$|^mlflow-platform\/[\w.-]+:[\w.-]+-[0-9a-f]{12}$/;
 
 const pinnedImage: Rule = {
     id: "pinned-image",

@@ -94,7 +94,8 @@ const ownNamespaces: Rule = {
 };
 
 /** Where engines listen on a host, and the directories that hold such a socket. */
-const enginePlaces = /^\/*$|^\/(var\/)?run\/*$|\/(docker|containerd|podman|crio|dockershim)[\w.-]*\.sock\/*$/;
+const enginePlaces =
+    /^\/*$|^\/(var\/)?run(\/user(\/\d+)?)?\/*$|\/(docker|containerd|podman|crio|dockershim)[\w.-]*\.sock\/*$/;
 
 const noEngineSocket: Rule = {
     id: "no-engine-socket",

@@ -69,7 +69,7 @@ function areas(
         [
             "engine",
             async () => {
-                known.engine = await engineFacts(env);
+                known.engine = await engineFacts(stackName, places, env);
                 if (!("silent" in known.engine)) {
                     variables.DOCKER_HOST = env.DOCKER_HOST ?? known.engine.host;
                 }

@@ -1,6 +1,8 @@
 /** The Docker engine: does it answer, is it new enough, can it limit a container, is its storage fit for this. */
 import { execa } from "execa";
 import { planEngine } from "../engine.ts";
+import type { Places } from "../places.ts";
+import { stackEngine } from "../stackEngine.ts";
 import type { Problem } from "../stackProblems.ts";
 import { UserError } from "../userError.ts";
 import { type Finding, findingsOf } from "./finding.ts";
@@ -29,9 +31,9 @@ export function isSupported(version: string): boolean {
     return major > oldest[0] || (major === oldest[0] && minor >= oldest[1]);
 }
 
-export async function engineFacts(env: NodeJS.ProcessEnv): Promise<FoundEngine> {
+export async function engineFacts(stackName: string, places: Places, env: NodeJS.ProcessEnv): Promise<FoundEngine> {
     try {
-        const plan = await planEngine(env);
+        const plan = await planEngine(env, stackEngine(places, stackName, env));
         if (plan.action !== "running") {
             return {
                 silent: { what: `no engine answers: ${plan.reason}`, cure: "npm start sets it up and starts it." },

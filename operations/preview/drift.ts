@@ -6,6 +6,7 @@ import { give, planStack, previewJson } from "./preview.ts";
 import { type StackPreview, cautionOf, previewSummary } from "./previewSummary.ts";
 import { inProjectCopy, openKnown } from "./previewWorkspace.ts";
 import { installTools, planWithoutEngine } from "../platform.ts";
+import { stackEngine } from "../stackEngine.ts";
 import { UserError } from "../userError.ts";
 
 /** Options of `npm run drift`. */
@@ -53,7 +54,11 @@ export function driftExitCode({ errors, changes }: StackPreview): number {
 
 /** Runs the command. Returns its exit code. */
 export async function drift(options: DriftOptions, places: Places, env: NodeJS.ProcessEnv): Promise<number> {
-    const { engine, toolchain, variables } = await planWithoutEngine(places, env);
+    const { engine, toolchain, variables } = await planWithoutEngine(
+        places,
+        env,
+        stackEngine(places, options.stack, env),
+    );
     if (engine?.action !== "running") {
         throw new UserError(
             `Drift is looked for on the engine, and ${engine === undefined ? "none answers" : engine.reason}.`,

@@ -95,6 +95,9 @@ function textOf(value: unknown): string {
     return typeof value === "string" ? value : JSON.stringify(value);
 }
 
+/** An engine that is neither here nor asked: the program then looks at no port and no directory of this host, and plugins do not ping it. */
+export const noEngine = "ssh://127.0.0.1:1";
+
 /** The problems of a certificate of one's own that is there, though its key is not. */
 function certificateProblems(values: Readonly<Record<string, string>>): string[] {
     try {
@@ -117,10 +120,13 @@ export async function throwAwayConfiguration(
 ): Promise<ThrowAwayConfiguration> {
     const placeholders: Record<string, Missing> = {};
     const values: Record<string, string> = {};
-    const plain: Record<string, unknown> = {};
+    // Whatever engine the project's own file names.
+    const plain: Record<string, unknown> = { "docker:host": noEngine };
     const secrets: Record<string, string> = {};
     const leftOut: string[] = [];
-    for (const [key, value] of Object.entries(config)) {
+    for (const [given, value] of Object.entries(config)) {
+        // Pulumi takes a key without a namespace for one of the project's.
+        const key = given.includes(":") ? given : `${prefix}${given}`;
         if (!key.startsWith(prefix)) {
             if (key.startsWith("docker:") || holdsEncrypted(value)) {
                 leftOut.push(key);

@@ -1,5 +1,6 @@
 /** `npm run preview`: what an update of every stack would change, judged by the rules, as one summary. It changes nothing. */
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import type { EngineEvent, Stack } from "@pulumi/pulumi/automation/index.js";
 import { judge, rules } from "../../rules/judge.ts";
 import { reasons } from "./changeReasons.ts";
@@ -10,6 +11,8 @@ import { type Planned, countsOf, plannedChanges } from "./plannedChanges.ts";
 import { type StackPreview, cautionOf, endLine, isFine, previewSummary } from "./previewSummary.ts";
 import { firstError, inProjectCopy, openForPreview, stacksWithFile } from "./previewWorkspace.ts";
 import { installTools, planWithoutEngine } from "../platform.ts";
+import { stackEngine } from "../stackEngine.ts";
+import { userPath } from "../stacks/importEnv.ts";
 import { UserError } from "../userError.ts";
 
 /** Options of `npm run preview`. */
@@ -97,27 +100,35 @@ export function give(text: string, file: string | undefined): void {
 
 const rulesJudged = (): string[] => ["## Rules judged", "", ...rules.map(({ id, title }) => `- \`${id}\`: ${title}`)];
 
+/** What Pulumi needs for one stack, with the base image of that stack's engine. */
+async function planned(name: string, places: Places, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
+    const { toolchain, variables } = await planWithoutEngine(places, env, stackEngine(places, name, env));
+    await installTools(toolchain, places, env);
+    return variables;
+}
+
 /** Runs the command. Returns its exit code. */
 export async function preview(options: PreviewOptions, places: Places, env: NodeJS.ProcessEnv): Promise<number> {
     const names = options.stack.length === 0 ? stacksWithFile(places.project) : [...new Set(options.stack)];
     if (names.length === 0) {
         throw new UserError("There is no stack to preview: no Pulumi.<stack>.yaml here.", "npm start makes one.");
     }
-    const { toolchain, variables } = await planWithoutEngine(places, env);
-    await installTools(toolchain, places, env);
+    const out = options.out === undefined ? undefined : userPath(options.out, env);
+    if (out !== undefined && !existsSync(dirname(out))) {
+        throw new UserError(`There is no directory ${dirname(out)}.`, "Make it, or name another file by --out.");
+    }
     const explain = options.explain ?? false;
     const previews: StackPreview[] = [];
     for (const name of names) {
         console.error(`Previewing stack ${name}`);
         // A stack that cannot be opened does not stop the others.
-        const one = await previewStack(name, places, variables, explain).catch((error: unknown) => failed(name, error));
+        const one = await planned(name, places, env)
+            .then(async (variables) => previewStack(name, places, variables, explain))
+            .catch((error: unknown) => failed(name, error));
         stopIfInterrupted();
         previews.push(one);
     }
-    give(
-        options.json ? previewJson(previews) : previewSummary("Preview", previews, explain ? rulesJudged() : []),
-        options.out,
-    );
+    give(options.json ? previewJson(previews) : previewSummary("Preview", previews, explain ? rulesJudged() : []), out);
     console.error(endLine(previews));
     return exitCodeOf(previews, options.detailedExitcode ?? false);
 }

@@ -18,7 +18,7 @@ import { tmpdir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { LocalWorkspace, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
 import { parse } from "yaml";
-import { type Missing, throwAwayConfiguration } from "./placeholders.ts";
+import { type Missing, noEngine, throwAwayConfiguration } from "./placeholders.ts";
 import { type Places, projectName } from "../places.ts";
 import { UserError } from "../userError.ts";
 import { cliRoot, passphraseOf, saltFits, stackFile, withFittingSalt } from "../workspace.ts";
@@ -44,9 +44,6 @@ export interface Opened {
     /** Keys that were left out. */
     readonly leftOut: readonly string[];
 }
-
-/** An engine that is neither here nor asked: the program then looks at no port and no directory of this host, and plugins do not ping it. */
-export const noEngine = "ssh://127.0.0.1:1";
 
 /** The stacks that have a file in the project, by name. */
 export function stacksWithFile(project: string): string[] {

@@ -13,6 +13,7 @@ import { importTable } from "./importTable.ts";
 import { type Places, projectName } from "../places.ts";
 import { installTools, planWithoutEngine } from "../platform.ts";
 import { asTexts, portsOfOthers, readSettings, stackText, withValues } from "./stackFile.ts";
+import { stackEngine } from "../stackEngine.ts";
 import { UserError } from "../userError.ts";
 import { checkStackName, openStack, stackFile, stackNames } from "../workspace.ts";
 import { putBack, writeStack } from "./writeStack.ts";
@@ -163,7 +164,7 @@ export async function importEnv(
     checkStackName(stackName);
     const path = userPath(file, env);
     const read = readComposeEnv(readUserFile(path), env);
-    const { toolchain, engine, variables } = await planWithoutEngine(places, env);
+    const { toolchain, engine, variables } = await planWithoutEngine(places, env, stackEngine(places, stackName, env));
     await installTools(toolchain, places, env, (line) => {
         console.log(line);
     });

@@ -118,7 +118,7 @@ export async function newStack(
     const secrets = readSecrets(pairsOf("--secret-file", options.secretFile, true), env);
     const files = stackFiles(places);
     const base = baseOf(options.from, files);
-    const { toolchain, variables } = await planWithoutEngine(places, env);
+    const { toolchain, variables } = await planWithoutEngine(places, env, undefined);
     await installTools(toolchain, places, env, (line) => {
         console.log(line);
     });

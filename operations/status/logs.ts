@@ -134,7 +134,7 @@ export async function logs(
     places: Places,
     env: NodeJS.ProcessEnv,
 ): Promise<void> {
-    const variables = await readingVariables(places, env);
+    const variables = await readingVariables(options.stack, places, env);
     const containers = await containersOf(options.stack, variables);
     if (containers.length === 0) {
         // Says so where there is no such stack.

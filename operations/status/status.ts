@@ -1,12 +1,12 @@
 /** `npm run status`: how a stack is, or every stack of the backend. */
 import { userErrorOf } from "../commandError.ts";
 import type { Places } from "../places.ts";
-import { openToRead, readingVariables, requireCli } from "../reading.ts";
+import { openToRead, requireCli } from "../reading.ts";
 import { problemsOf, stateOf } from "../stackProblems.ts";
 import { type StackStatus, stackFacts } from "./stackStatus.ts";
 import { stacksText, statusText } from "./statusText.ts";
 import { UserError } from "../userError.ts";
-import { type ReadStack, openWorkspace, readStack } from "../workspace.ts";
+import { type ReadStack, pulumiVariables, stackNames } from "../workspace.ts";
 
 /** Options of `npm run status`. */
 export interface StatusOptions {
@@ -39,19 +39,20 @@ function unreadable(stack: string, { message, cure }: UserError): StackStatus {
 }
 
 async function everyStatus(places: Places, env: NodeJS.ProcessEnv): Promise<StackStatus[]> {
-    const variables = await readingVariables(places, env);
     requireCli(places);
-    const names = (await (await openWorkspace(places, variables)).listStacks()).map(({ name }) => name).sort();
+    const backend = pulumiVariables(places, env, {});
+    const names = (await stackNames(places, backend)).sort();
     if (names.length === 0) {
         throw new UserError(
-            `There is no stack in ${variables.PULUMI_BACKEND_URL ?? "the backend"}.`,
+            `There is no stack in ${backend.PULUMI_BACKEND_URL ?? "the backend"}.`,
             "npm start makes one.",
         );
     }
     const found: StackStatus[] = [];
     for (const name of names) {
         try {
-            found.push(await statusOf(await readStack(places, name, variables), variables, true));
+            const { stack, variables } = await openToRead(name, places, env);
+            found.push(await statusOf(stack, variables, true));
         } catch (error) {
             const known = userErrorOf(error);
             if (known === undefined) {

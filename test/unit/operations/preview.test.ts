@@ -19,10 +19,10 @@ import {
 import {
     firstError,
     inProjectCopy,
-    noEngine,
     stacksWithFile,
     throwAwayVariables,
 } from "../../../operations/preview/previewWorkspace.ts";
+import { noEngine } from "../../../operations/preview/placeholders.ts";
 import { isLocal } from "../../../hostCheck.ts";
 import { judge } from "../../../rules/judge.ts";
 import { maskedValue, unknownValue } from "../../../rules/resource.ts";
