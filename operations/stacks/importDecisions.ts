@@ -148,8 +148,8 @@ function booleanIn(text: string): string | undefined {
     return /^(false|f|0|no|n|off)$/i.test(text) ? "false" : undefined;
 }
 
-/** Name of the engine's volume that Compose made for a volume of its file. */
-function volumeOf(name: string, { get, origin }: Situation): { volume: string; why: string } {
+/** The engine's volume that Compose made for a volume of its file. */
+function volumeOf(name: string, { get, origin }: Situation): Fate {
     const directory = origin.directory.split(/[\\/]/).at(-1) ?? "";
     // compose-go, loader.NormalizeProjectName.
     const project = (get("COMPOSE_PROJECT_NAME") || directory)
@@ -157,15 +157,16 @@ function volumeOf(name: string, { get, origin }: Situation): { volume: string; w
         .replace(/[^a-z0-9_-]/g, "")
         .replace(/^[_-]+/, "");
     const candidates = [`${project}_${name}`, name];
+    if (origin.volumes === undefined) {
+        return { set: { minioVolumeName: name }, why: "the name of a volume; no engine was there to look for it" };
+    }
     const there = candidates.find((candidate) => origin.volumes?.includes(candidate));
-    const volume = there ?? name;
-    return {
-        volume,
-        why:
-            there === undefined
-                ? `no volume ${candidates.join(" or ")} was found: an empty one would be made`
-                : "used in place: stop the old installation before npm start",
-    };
+    return there === undefined
+        ? { refused: `no volume ${candidates.join(" or ")} was found: an empty one would be made` }
+        : {
+              set: { minioVolumeName: there },
+              why: "the name of a volume; used in place: stop the old installation before npm start",
+          };
 }
 
 function volumePath(given: string, situation: Situation): Fate {
@@ -181,8 +182,7 @@ function volumePath(given: string, situation: Situation): Fate {
         };
     }
     if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(given)) {
-        const { volume, why } = volumeOf(given, situation);
-        return { set: { minioVolumeName: volume }, why: `the name of a volume; ${why}` };
+        return volumeOf(given, situation);
     }
     const why = "used in place: stop the old installation before npm start";
     if (given === "~" || given.startsWith("~/")) {
@@ -406,17 +406,18 @@ function rowOf(variable: string, given: string | undefined, situation: Situation
         return { row: { ...base, decision: "unset", why }, set: {} };
     }
     // An address may hold a name and a password.
-    const shown = given.replace(/\/\/[^/@]*@/, "//…@");
+    const shown = given.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1…@");
+    const masked = (text: string) => text.replaceAll(given, shown);
     const fate = fateOf(variable, situation);
     if ("refused" in fate) {
-        return { row: { ...base, value: shown, decision: "refused", why: fate.refused }, set: {} };
+        return { row: { ...base, value: shown, decision: "refused", why: masked(fate.refused) }, set: {} };
     }
     if ("leftOut" in fate) {
-        return { row: { ...base, value: shown, decision: "left out", why: fate.leftOut }, set: {} };
+        return { row: { ...base, value: shown, decision: "left out", why: masked(fate.leftOut) }, set: {} };
     }
     const defect = defectOf(fate.set);
     if (defect !== undefined) {
-        return { row: { ...base, value: shown, decision: "refused", why: defect }, set: {} };
+        return { row: { ...base, value: shown, decision: "refused", why: masked(defect) }, set: {} };
     }
     const value = Object.values(fate.set).join(", ");
     return {

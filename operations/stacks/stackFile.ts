@@ -58,6 +58,10 @@ export function asTexts(plain: Readonly<Record<string, unknown>>): Record<string
 /** The text of a stack's file with these values set; comments and everything else stay. */
 export function withValues(text: string, values: Readonly<Record<string, unknown>>): string {
     const document = parseDocument(text);
+    // `config:` with nothing below it.
+    if (document.get("config") === null) {
+        document.delete("config");
+    }
     for (const [key, value] of Object.entries(values)) {
         const bare = document.hasIn(["config", key]);
         document.setIn(["config", bare ? key : `${prefix}${key}`], value);

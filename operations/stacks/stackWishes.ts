@@ -65,8 +65,8 @@ function storeSettings(address: string): Record<string, string> {
 /** The settings, by key. `base` are those of the stack that it is made from. */
 export function settingsOf(wishes: Wishes, base: Readonly<Record<string, unknown>>): Record<string, unknown> {
     const { audience, login, certificate, publicHost, bindAddress, tlsEmail, tlsCertificateFile } = wishes;
-    // Served models have ports and tokens of their own stack.
-    let settings = without(base, ["modelServers", "monitorUsername"]);
+    // Served models have ports and tokens of their own stack, and two MinIOs on the same data would damage it.
+    let settings = without(base, ["modelServers", "monitorUsername", "minioVolumePath", "minioVolumeName"]);
     if (audience === "laptop") {
         settings = { ...without(settings, gatewayKeys), bindAddress: bindAddress ?? "127.0.0.1" };
     } else {

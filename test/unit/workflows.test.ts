@@ -72,6 +72,18 @@ describe.each(files)("%s", (file) => {
         }
     });
 
+    it("reads no cache, which others could have written, where there is an environment", () => {
+        for (const { steps } of Object.values(workflow(file).jobs).filter(({ environment }) => environment)) {
+            for (const { uses = "", with: options } of steps) {
+                expect(uses).not.toMatch(/^actions\/cache/);
+                if (uses.startsWith("actions/setup-node@")) {
+                    expect(options).toMatchObject({ "package-manager-cache": false });
+                    expect(options).not.toHaveProperty("cache");
+                }
+            }
+        }
+    });
+
     it("leaves no credential in the checkout", () => {
         for (const { uses = "", with: options } of Object.values(workflow(file).jobs).flatMap(({ steps }) => steps)) {
             if (uses.startsWith("actions/checkout@")) {

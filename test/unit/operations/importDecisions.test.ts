@@ -179,7 +179,8 @@ describe("MINIO_VOLUME_PATH", () => {
         ["~/minio", { minioVolumePath: "/home/ana/minio" }],
         ["minio_data", { minioVolumeName: "minio_data" }],
     ])("%s in place", (path, expected) => {
-        expect(decide({ MINIO_VOLUME_PATH: path }, { inPlace: true }).values).toEqual(expected);
+        const there = { ...origin, volumes: ["minio_data"] };
+        expect(decide({ MINIO_VOLUME_PATH: path }, { inPlace: true }, there).values).toEqual(expected);
         expect(decide({ MINIO_VOLUME_PATH: path }).values).toEqual({});
     });
 
@@ -192,12 +193,28 @@ describe("MINIO_VOLUME_PATH", () => {
             minioVolumeName: "other_minio_data",
         });
         const { row } = decide({ MINIO_VOLUME_PATH: "elsewhere" }, { inPlace: true }, { ...origin, volumes });
-        expect(row("MINIO_VOLUME_PATH")?.why).toContain("no volume oldproject_elsewhere or elsewhere was found");
+        expect(row("MINIO_VOLUME_PATH")).toMatchObject({
+            decision: "refused",
+            why: "no volume oldproject_elsewhere or elsewhere was found: an empty one would be made",
+        });
+    });
+
+    it("that names a volume is taken at its word where no engine can be asked", () => {
+        const unknown = { ...origin, volumes: undefined };
+        const { values } = decide({ MINIO_VOLUME_PATH: "minio_data" }, { inPlace: true }, unknown);
+        expect(values).toEqual({ minioVolumeName: "minio_data" });
     });
 
     it("has to be there for --in-place, as PG_HOST has for --keep-database", () => {
         expect(decide({}, { inPlace: true }).row("MINIO_VOLUME_PATH")).toMatchObject({ decision: "refused" });
         expect(decide({}, { keepDatabase: true }).row("PG_HOST")).toMatchObject({ decision: "refused" });
+    });
+});
+
+describe("an address with a password in it", () => {
+    it.each(["mlflow:s3cret@db", "postgresql://u:pa/s3cret@db/x", "u:p@s3cret@db"])("%s is not shown", (address) => {
+        const { row } = decide({ PG_HOST: address }, { keepDatabase: true });
+        expect(JSON.stringify(row("PG_HOST"))).not.toContain("s3cret");
     });
 });
 

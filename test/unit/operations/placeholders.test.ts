@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { type Key, keys, parseConfiguration } from "../../../config.ts";
-import { placeholderOf, throwAwayConfiguration } from "../../../operations/preview/placeholders.ts";
+import { noEngine, placeholderOf, throwAwayConfiguration } from "../../../operations/preview/placeholders.ts";
 import { givenCertificate } from "../support/certificates.ts";
 
 const table: Readonly<Record<string, Key<unknown>>> = keys;
@@ -63,7 +63,13 @@ describe("a throw-away configuration", () => {
         const config = own({ mlflowPort: 5001, bindAddress: "127.0.0.1", mlflowAuth: "false" });
         const result = await made({ ...config, "pulumi:tags": { team: "ml" } });
         expect(result).toMatchObject({ placeholders: {}, secrets: {}, files: {}, leftOut: [], problems: [] });
-        expect(result.plain).toEqual({ ...config, "pulumi:tags": { team: "ml" } });
+        expect(result.plain).toEqual({ ...config, "pulumi:tags": { team: "ml" }, "docker:host": noEngine });
+    });
+
+    it("takes keys without a namespace for the project's, as Pulumi does", async () => {
+        const result = await made({ pgHost: "db.example.com", mlflowPort: 5001 });
+        expect(result.placeholders).toEqual({ pgPassword: "not set" });
+        expect(result.plain).toMatchObject(own({ pgHost: "db.example.com", mlflowPort: 5001 }));
     });
 
     it("has placeholders for encrypted values, as secrets, and nothing encrypted", async () => {
@@ -155,7 +161,7 @@ describe("a throw-away configuration", () => {
     it("leaves out how an engine is reached, and what others have encrypted", async () => {
         const result = await made({ "docker:host": "ssh://prod.example.com", "other:token": encrypted });
         expect(result.leftOut).toEqual(["docker:host", "other:token"]);
-        expect(result.plain).toEqual({});
+        expect(result.plain).toEqual({ "docker:host": noEngine });
     });
 
     it("keeps lists, with placeholders for what is encrypted in them", async () => {
