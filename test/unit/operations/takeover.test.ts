@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { placesOf } from "../../../operations/places.ts";
 import { networkProblems } from "../../../operations/takeover/checks.ts";
+import { contents } from "../../../operations/takeover/contents.ts";
 import { databaseNames } from "../../../operations/takeover/databases.ts";
 import { composeProject, earlierInstallation, placeOf } from "../../../operations/takeover/earlier.ts";
 import { afterFailure, leftBehind } from "../../../operations/takeover/exchange.ts";
@@ -33,6 +34,7 @@ import { prefixOf } from "../../../operations/takeover/options.ts";
 import { readPhase, takeoverFiles, writePhase } from "../../../operations/takeover/record.ts";
 import { roomProblems } from "../../../operations/takeover/room.ts";
 import { takeLock } from "../../../operations/takeover/takeoverLock.ts";
+import type { Target } from "../../../operations/takeover/target.ts";
 import { type Running, realPath, stopCommands, usersOf } from "../../../operations/takeover/users.ts";
 
 const env = `
@@ -312,6 +314,34 @@ describe("the stack", () => {
         const [problem] = stackProblems({ runs: 1 }, "dev", true);
         expect(problem?.cure).not.toContain("npm run delete-data");
         expect(problem?.cure).toContain("--stack <name>, without --in-place");
+    });
+
+    it("is looked through for everything that a user can make in its MLflow, and for objects", async () => {
+        const asked: string[] = [];
+        const target = {
+            configuration: { pgDatabase: "mlflow", mlflowBucketName: "objects" },
+            sql: (statement: string) => {
+                asked.push(statement);
+                const answers = statement.includes("pg_tables")
+                    ? ["runs", "webhooks"]
+                    : statement.includes("count(*)")
+                      ? ["runs\t0", "webhooks\t2"]
+                      : ["7"];
+                return Promise.resolve(answers);
+            },
+            ask: (args: readonly string[]) => {
+                expect(args).toEqual(["own", "--bucket", "objects", "--but", "7"]);
+                return Promise.resolve({ objects: 3 });
+            },
+            withData: () => ({}),
+        } as unknown as Target;
+        const say = () => undefined;
+        expect(await contents(target, false, say)).toEqual({ runs: 0, webhooks: 2, objects: 3 });
+        // In place the objects are not the stack's own.
+        expect(await contents(target, true, say)).toEqual({ runs: 0, webhooks: 2 });
+        expect(asked.join()).toContain("webhooks WHERE deleted_timestamp IS NULL");
+        // A table that this schema does not have.
+        expect(asked.join()).not.toContain("FROM scorers");
     });
 
     it("is the one that its own network's names mean", () => {
