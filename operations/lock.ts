@@ -101,7 +101,8 @@ export function lockInWords({ pid, username, hostname: host, timestamp }: Lock):
     return `process ${pid} of ${username} on ${host === hostname() ? "this host" : host}${when}`;
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process of this host runs. */
+export function isAlive(pid: number): boolean {
     try {
         process.kill(pid, 0);
     } catch (error) {

@@ -1,10 +1,11 @@
 /** The checks of a takeover: they look at everything, at once, and change nothing. */
 import { existsSync } from "node:fs";
+import { networkNames } from "../../components/minio.ts";
 import { execa } from "execa";
 import { isLocal } from "../../hostCheck.ts";
 import type { Say } from "../progress.ts";
 import { UserError } from "../userError.ts";
-import { contents } from "./databases.ts";
+import { contents } from "./contents.ts";
 import type { Earlier } from "./earlier.ts";
 import {
     type DatabaseFindings,
@@ -16,8 +17,10 @@ import {
     stackProblems,
 } from "./findings.ts";
 import type { TakeoverOptions } from "./options.ts";
+import type { TakeoverFiles } from "./record.ts";
+import { type Copy, type Disk, disk as diskOf, engineDisk, postgresDisk, roomProblems } from "./room.ts";
 import type { Target } from "./target.ts";
-import { runningContainers, usersOf } from "./users.ts";
+import { realPath, runningContainers, usersOf } from "./users.ts";
 
 /** What the checks found, once nothing is in the way. */
 export interface Found {
@@ -27,30 +30,43 @@ export interface Found {
 }
 
 /** Looks at everything and changes nothing. Throws a UserError with all that is in the way. */
-export async function check(target: Target, earlier: Earlier, options: TakeoverOptions, say: Say): Promise<Found> {
+export async function check(
+    target: Target,
+    earlier: Earlier,
+    options: TakeoverOptions,
+    files: TakeoverFiles,
+    say: Say,
+): Promise<Found> {
     const oldData = await locate(target, earlier);
-    const inPlace = oldData === target.data;
     const { bucket, postgres } = earlier;
+    const network = options.network ?? earlier.network ?? target.network;
+    const containerNames = (["mlflow", "minio", "postgres"] as const).map((service) => target.container(service));
+    const misled = networkProblems(postgres.host, network === target.network, containerNames);
     say("looking at the earlier data");
-    const [containers, disk, database, made, free] = await Promise.all([
+    const [containers, disk, database, stackDisk] = await Promise.all([
         runningContainers(target.variables),
         target.ask<DiskFindings>(["inspect", "--bucket", bucket], target.withData(oldData), say),
-        target.ask<DatabaseFindings>(
-            ["report", "--bucket", bucket, ...(options.prefix === undefined ? [] : ["--prefix", options.prefix])],
-            { network: options.network ?? earlier.network ?? target.network, input: JSON.stringify(postgres) },
-            say,
-        ),
-        contents(target),
-        freeForPostgres(target),
+        misled.length > 0
+            ? { refused: "it was not asked" }
+            : target.ask<DatabaseFindings>(
+                  ["report", "--bucket", bucket, ...(options.prefix === undefined ? [] : ["--prefix", options.prefix])],
+                  { network, input: JSON.stringify(postgres) },
+                  say,
+              ),
+        postgresDisk(target),
     ]);
-    const own = new Set((["mlflow", "minio", "postgres"] as const).map((service) => target.container(service)));
-    const others = containers.filter(({ name }) => !own.has(name));
+    const inPlace = disk.same;
+    const made = await contents(target, inPlace, say);
+    const others = containers.filter(({ name }) => !containerNames.includes(name));
+    const engine = target.variables.DOCKER_HOST;
+    const users = usersOf(inPlace ? others : containers, oldData, isLocal(engine) ? realPath : undefined);
     const problems = [
-        ...runningProblems(usersOf(inPlace ? others : containers, oldData), oldData),
+        ...runningProblems(users, oldData),
         ...inPlaceProblems(inPlace, options, target, oldData, bucket),
-        ...diskProblems(disk, oldData, bucket, inPlace),
-        ...databaseProblems(database, postgres, free, others),
-        ...stackProblems(made, target.name),
+        ...diskProblems(disk, oldData, bucket),
+        ...(misled.length > 0 ? misled : databaseProblems(database, postgres, others)),
+        ...roomProblems(copies(disk, database, inPlace, stackDisk, diskOf(files.directory, engine))),
+        ...stackProblems(made, target.name, inPlace),
     ];
     if (problems.length > 0 || database.refused !== undefined) {
         throw new UserError(
@@ -118,10 +134,35 @@ function inPlaceProblems(
         : [];
 }
 
-/** Bytes that the stack's PostgreSQL has room for. */
-async function freeForPostgres(target: Target): Promise<number> {
-    const { stdout } = await target.inPostgres(["df", "--output=avail", "--block-size=1", "/var/lib/postgresql"], {
-        database: "postgres",
-    });
-    return Number(stdout.trim().split("\n").at(-1));
+/** That PG_HOST is not a name that the stack's own network gives to the stack's own services. */
+export function networkProblems(host: string, isOwnNetwork: boolean, containerNames: readonly string[]): Problem[] {
+    const names = ["postgres", "mlflow", ...networkNames("minio"), ...containerNames];
+    return isOwnNetwork && names.includes(host.toLowerCase())
+        ? [
+              {
+                  what: `PG_HOST is ${host}, which on the stack's network is a service of the stack itself.`,
+                  cure: "--network names the Compose project's network, on which it is the earlier one; docker network ls lists them.",
+              },
+          ]
+        : [];
+}
+
+/** The copies that are made, each with the disk that it goes to. */
+function copies(
+    found: DiskFindings,
+    database: DatabaseFindings,
+    inPlace: boolean,
+    postgres: Disk,
+    state: Disk,
+): Copy[] {
+    return [
+        ...(inPlace ? [] : [{ ...engineDisk(found.device, found.free), what: "objects", bytes: found.bytes }]),
+        ...(database.refused === undefined
+            ? [
+                  // With its indexes and the log of what was written.
+                  { ...postgres, what: "database", bytes: 2 * database.bytes },
+                  { ...state, what: "dump", bytes: database.bytes },
+              ]
+            : []),
+    ];
 }

@@ -1,5 +1,5 @@
 /** The copies of a takeover: made beside what the stack serves, which goes on. */
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { stopIfInterrupted } from "../interruption.ts";
 import { type Say, runSteps } from "../progress.ts";
 import type { Found } from "./checks.ts";
@@ -97,14 +97,17 @@ export async function prepare(
     stopIfInterrupted();
 }
 
-/** Takes the copies away. */
-export async function discard(target: Target): Promise<void> {
+/** Takes the copies away, and what was kept of the earlier database. */
+export async function discard(target: Target, files: TakeoverFiles): Promise<void> {
     await runSteps([
         {
             title: "Clearing up",
             run: async (say) => {
                 await dropCopy(target);
                 await target.ask(["discard"], target.withData(), say);
+                for (const file of [files.dump, files.locations]) {
+                    rmSync(file, { force: true });
+                }
                 return undefined;
             },
         },

@@ -157,19 +157,8 @@ export async function rowsOfCopy(target: Target, tables: readonly string[]): Pro
     );
 }
 
-/** What somebody has made in the stack's own database. The platform's own check is nobody. */
-export function contents(target: Target): Promise<Record<string, number>> {
-    const others = "experiments WHERE experiment_id <> 0 AND name <> 'platform-check'";
-    return counts(target, databaseNames(target).own, {
-        experiments: others,
-        runs: `runs WHERE experiment_id = 0 OR experiment_id IN (SELECT experiment_id FROM ${others})`,
-        "registered models": "registered_models",
-        traces: "trace_info",
-    });
-}
-
 /** Number of rows of each selection. */
-async function counts(
+export async function counts(
     target: Target,
     database: string,
     selections: Readonly<Record<string, string>>,

@@ -47,24 +47,33 @@ export function placeOf(source: string, file: string, project: string): DataPlac
     return { kind: "volume", names: [`${project}_${source}`, source] };
 }
 
-/** Reads the text of a `.env` file. What is wrong with it comes as `problems`, all at once. */
+/**
+ * Reads the text of a `.env` file. What is wrong with it comes as `problems`, all at once. `environment` is the shell's, which
+ * counts where a value refers to a variable.
+ */
 export function earlierInstallation(
     text: string,
     file: string,
     data: string | undefined,
+    environment: NodeJS.ProcessEnv,
 ): { earlier?: Earlier; problems: string[] } {
-    // Without the surroundings, whose variables of these names are those of something else.
-    const { variables, problems: unreadable } = readComposeEnv(text, {});
+    const { variables, unresolved, problems: unreadable } = readComposeEnv(text, environment);
     const values = Object.fromEntries(variables);
     // Compose takes an empty one for none in what has a default.
     const optional = (name: string) => (values[name] === "" ? undefined : values[name]);
     const wanted = ["PG_HOST", "PG_USER", "PG_PASSWORD", "PG_DATABASE", "MLFLOW_BUCKET_NAME"];
     const missing = wanted.filter((name) => !values[name]);
+    const needed = [...wanted, "PG_PORT", ...(data === undefined ? ["MINIO_VOLUME_PATH"] : [])];
+    // Also those that another value only passes on.
+    const used = new Set([...needed, ...[...text.matchAll(/\$\{?([A-Za-z_]\w*)/g)].map(([, name]) => name)]);
     // The Compose file's volume, where it names no other place.
     const source = data ?? optional("MINIO_VOLUME_PATH") ?? "minio_data";
     const port = Number(optional("PG_PORT") ?? "5432");
     const problems = [
         ...unreadable.map((problem) => `${file}: ${problem}`),
+        ...unresolved
+            .filter(({ variable }) => used.has(variable))
+            .map(({ variable, missing: name }) => `${variable} in ${file} refers to ${name}, which is not set.`),
         ...(missing.length > 0 ? [`${file} does not set ${missing.join(", ")}.`] : []),
         ...(Number.isInteger(port) && port > 0 && port < 65_536
             ? []

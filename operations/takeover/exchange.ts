@@ -3,10 +3,11 @@ import { existsSync } from "node:fs";
 import { type Say, runSteps } from "../progress.ts";
 import { UserError } from "../userError.ts";
 import type { Found } from "./checks.ts";
-import { contents, databaseNames, dropCopy, dropPrevious, swapDatabase, unswapDatabase } from "./databases.ts";
+import { contents } from "./contents.ts";
+import { databaseNames, dropCopy, dropPrevious, swapDatabase, unswapDatabase } from "./databases.ts";
 import { stackProblems } from "./findings.ts";
 import type { TakeoverOptions } from "./options.ts";
-import { type TakeoverFiles, readPhase, writePhase } from "./record.ts";
+import { type Phase, type TakeoverFiles, readPhase, writePhase } from "./record.ts";
 import type { Target } from "./target.ts";
 
 /** The copies become what the stack serves. Whatever fails, it is as before. */
@@ -25,7 +26,7 @@ export async function exchange(
                 try {
                     say("stopping the server");
                     await target.docker("stop", "mlflow");
-                    await expectEmpty(target);
+                    await expectEmpty(target, options.inPlace ?? false, say);
                     if (!options.inPlace) {
                         await target.docker("stop", "minio");
                         await target.ask(["swap", "--bucket", bucket], target.withData(), say);
@@ -46,7 +47,11 @@ export async function exchange(
                     writePhase(files, "swapped");
                     return `${served.objects} objects are served`;
                 } catch (error) {
-                    await goBack(target, say);
+                    await goBack(target, say).catch((second: unknown) => {
+                        throw new Error(
+                            `${(error as Error).message}; then what the stack had could not be brought back: ${(second as Error).message}`,
+                        );
+                    });
                     writePhase(files, "preparing");
                     throw error;
                 }
@@ -64,8 +69,8 @@ export async function exchange(
 }
 
 /** That nobody has put anything into the stack since the checks: it would be gone. */
-async function expectEmpty(target: Target): Promise<void> {
-    const [problem] = stackProblems(await contents(target), target.name);
+async function expectEmpty(target: Target, inPlace: boolean, say: Say): Promise<void> {
+    const [problem] = stackProblems(await contents(target, inPlace, say), target.name, inPlace);
     if (problem !== undefined) {
         throw new UserError(`While the copies were made, somebody used the stack. ${problem.what}`, problem.cure);
     }
@@ -81,6 +86,35 @@ async function goBack(target: Target, say: Say): Promise<void> {
     await target.healthy("minio", say);
     await target.docker("start", "mlflow");
     await target.healthy("mlflow", say);
+}
+
+/** What a takeover that failed has left, and how to go on. */
+export function afterFailure(phase: Phase | undefined, stackName: string): string {
+    switch (phase) {
+        case "swapping":
+            return (
+                `Stack ${stackName} may be stopped, or serve half of it; the earlier installation is as it was. Mend what it says and ` +
+                "run this again: that first brings back what the stack had."
+            );
+        case "swapped":
+            return (
+                `Stack ${stackName} serves what the earlier installation had; only copies were not cleared up. Mend what it says and run ` +
+                "this again: that clears them up, and then says that the stack has data of its own."
+            );
+        default:
+            return `Stack ${stackName} serves what it had, and the earlier installation is as it was. Mend what it says and run this again.`;
+    }
+}
+
+/** What an earlier takeover left, for one that only checks. Throws a UserError where the stack may serve half of it. */
+export function leftBehind(phase: Phase | undefined, stackName: string): string {
+    if (phase === "swapping") {
+        throw new UserError(
+            `A takeover of stack ${stackName} was interrupted in its exchange: the stack may be stopped, or serve half of it.`,
+            "Run the takeover without --check, or with --dry-run: that first brings back what the stack had.",
+        );
+    }
+    return phase === undefined ? "nothing" : "copies at most, which the next takeover clears up";
 }
 
 /** Brings the stack back to what it had, or clears up after a takeover that came to its end. */

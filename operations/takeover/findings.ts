@@ -20,8 +20,11 @@ export interface DiskFindings {
     readonly objects: number;
     readonly files: number;
     readonly bytes: number;
-    /** Bytes that the stack's store has room for. */
+    /** Bytes that the stack's store has room for, and the number of its file system on the engine's host. */
     readonly free: number;
+    readonly device: number;
+    /** Whether the stack's MinIO uses this directory or volume itself, by whatever name. */
+    readonly same: boolean;
     readonly unreadable: Some;
     readonly encrypted: Some;
     readonly tiered: Some;
@@ -69,9 +72,6 @@ export interface Problem {
 /** The major version of pg_dump in images/postgres. */
 export const dumpMajor = 17;
 
-/** Bytes that stay free beside what is copied. */
-const reserve = 2 ** 30;
-
 /** Bytes in words. */
 export function size(bytes: number): string {
     return bytes < 2 ** 30 ? `${Math.ceil(bytes / 2 ** 20)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
@@ -82,7 +82,7 @@ const plain =
     "data by --data.";
 
 /** What is in the way on the earlier drive. `place` is its directory or volume. */
-export function diskProblems(found: DiskFindings, place: string, bucket: string, inPlace: boolean): Problem[] {
+export function diskProblems(found: DiskFindings, place: string, bucket: string): Problem[] {
     if (found.format === null) {
         return [
             {
@@ -122,12 +122,6 @@ export function diskProblems(found: DiskFindings, place: string, bucket: string,
     objects(found.unreadable, "were written by a newer MinIO than the stack's, which cannot read them");
     objects(found.encrypted, "are encrypted with a key of the earlier MinIO");
     objects(found.tiered, "are kept in another store (tiering)");
-    if (!inPlace && found.free < found.bytes + reserve) {
-        problems.push({
-            what: `The stack's store has ${size(found.free)} free, and the copy takes ${size(found.bytes)}, with 1 GiB to spare.`,
-            cure: "Make room on the engine's disk.",
-        });
-    }
     return problems;
 }
 
@@ -136,11 +130,10 @@ export function listed({ count, some }: Some): string {
     return some.join(", ") + (count > some.length ? " …" : "");
 }
 
-/** What is in the way in the earlier database. `free` is what the stack's PostgreSQL has room for, in bytes. */
+/** What is in the way in the earlier database. */
 export function databaseProblems(
     found: DatabaseFindings,
     postgres: Earlier["postgres"],
-    free: number,
     containers: readonly Running[],
 ): Problem[] {
     const where = `${postgres.host}:${postgres.port}/${postgres.database}`;
@@ -189,24 +182,27 @@ export function databaseProblems(
                     : "Stop the earlier MLflow server: docker compose stop mlflow, in the directory of its Compose file.",
         });
     }
-    if (free < 2 * found.bytes + reserve) {
-        problems.push({
-            what: `The stack's PostgreSQL has ${size(free)} free, and the copy takes up to ${size(2 * found.bytes)}, with 1 GiB to spare.`,
-            cure: "Make room on the engine's disk.",
-        });
-    }
     return problems;
 }
 
-/** What is in the way in the stack: the number of each kind of thing that somebody has made there. */
-export function stackProblems(contents: Readonly<Record<string, number>>, stackName: string): Problem[] {
+/**
+ * What is in the way in the stack: the number of each kind of thing that somebody has made there. In place its data is the
+ * earlier installation's too, and must not be deleted.
+ */
+export function stackProblems(
+    contents: Readonly<Record<string, number>>,
+    stackName: string,
+    inPlace: boolean,
+): Problem[] {
     const made = Object.entries(contents).filter(([, count]) => count > 0);
     return made.length === 0
         ? []
         : [
               {
                   what: `Stack ${stackName} has data of its own: ${made.map(([what, count]) => `${count} ${what}`).join(", ")}.`,
-                  cure: `Take over into a new stack (--stack <name>), or give this one's data up first: npm run delete-data -- ${stackName}`,
+                  cure: inPlace
+                      ? `Stop this one (npm stop -- --stack ${stackName}) and take over into a new stack, copied: --stack <name>, without --in-place. Deleting this one's data would delete the earlier objects.`
+                      : `Take over into a new stack (--stack <name>), or give this one's data up first: npm run delete-data -- ${stackName}`,
               },
           ];
 }

@@ -1,4 +1,6 @@
 /** Options of `npm run takeover`. */
+import { UserError } from "../userError.ts";
+
 /** As the command line has them. */
 export interface TakeoverOptions {
     readonly stack: string;
@@ -16,4 +18,16 @@ export interface TakeoverOptions {
     readonly dryRun?: boolean | undefined;
     /** Instead of everything else. */
     readonly restoreLocations?: boolean | undefined;
+}
+
+/** --prefix as a path in the bucket, without slashes around it. Throws a UserError for a URL. */
+export function prefixOf(prefix: string | undefined): string | undefined {
+    if (prefix !== undefined && /^[a-z][a-z\d+.-]*:/i.test(prefix)) {
+        throw new UserError(
+            `--prefix is a path in the bucket, and ${prefix} is a URL.`,
+            "Of --artifacts-destination s3://bucket/PATH it is PATH; without a path there, leave --prefix out.",
+        );
+    }
+    const path = prefix?.replace(/^\/+|\/+$/g, "");
+    return path === "" ? undefined : path;
 }

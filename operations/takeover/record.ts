@@ -17,6 +17,8 @@ export interface TakeoverFiles {
     readonly dump: string;
     /** JSON lines: table, keys, column, old, new. */
     readonly locations: string;
+    /** There while a takeover is under way: its process. */
+    readonly lock: string;
 }
 
 /** Where they are; only this user can read them. */
@@ -27,6 +29,7 @@ export function takeoverFiles(places: Places, stackName: string): TakeoverFiles 
         record: join(directory, "record.json"),
         dump: join(directory, "database.dump"),
         locations: join(directory, "locations.jsonl"),
+        lock: join(directory, "lock.json"),
     };
 }
 

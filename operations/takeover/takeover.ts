@@ -1,29 +1,29 @@
 /** `npm run takeover`: the data of an earlier Compose installation moves into a stack. */
-import { existsSync, readFileSync } from "node:fs";
 import { interrupted } from "../interruption.ts";
 import type { Places } from "../places.ts";
 import { runSteps } from "../progress.ts";
 import { configurationOf } from "../stackCheck.ts";
+import { readUserFile, userPath } from "../stacks/importEnv.ts";
 import { openExisting } from "../stop.ts";
+import { UserError } from "../userError.ts";
 import { type Found, check } from "./checks.ts";
 import { discard, prepare } from "./copies.ts";
 import { type Earlier, earlierInstallation } from "./earlier.ts";
-import { exchange, recover, restoreLocations } from "./exchange.ts";
+import { afterFailure, exchange, leftBehind, recover, restoreLocations } from "./exchange.ts";
 import { overview } from "./findings.ts";
-import type { TakeoverOptions } from "./options.ts";
-import { takeoverFiles, writePhase } from "./record.ts";
+import { type TakeoverOptions, prefixOf } from "./options.ts";
+import { type TakeoverFiles, readPhase, takeoverFiles, writePhase } from "./record.ts";
+import { takeLock } from "./takeoverLock.ts";
 import { Target } from "./target.ts";
-import { UserError } from "../userError.ts";
 
 /** The earlier installation as the options name it. Throws a UserError with all that its file lacks. */
-function readEarlier({ env, data }: TakeoverOptions): Earlier {
-    if (env === undefined || !existsSync(env)) {
-        throw new UserError(
-            env === undefined ? "--env is missing." : `There is no file ${env}.`,
-            "--env names the .env of the earlier installation.",
-        );
+function readEarlier({ env: file, data }: TakeoverOptions, env: NodeJS.ProcessEnv): Earlier {
+    if (file === undefined) {
+        throw new UserError("--env is missing.", "--env names the .env of the earlier installation.");
     }
-    const { earlier, problems } = earlierInstallation(readFileSync(env, "utf8"), env, data);
+    const path = userPath(file, env);
+    const place = data?.startsWith(".") ? userPath(data, env) : data;
+    const { earlier, problems } = earlierInstallation(readUserFile(path), path, place, env);
     if (earlier === undefined) {
         throw new UserError(problems.join("\n"), "The file has to be the one that the earlier Compose file reads.");
     }
@@ -31,19 +31,33 @@ function readEarlier({ env, data }: TakeoverOptions): Earlier {
 }
 
 /** Runs the command. */
-export async function takeover(options: TakeoverOptions, places: Places, env: NodeJS.ProcessEnv): Promise<void> {
-    const earlier = options.restoreLocations ? undefined : readEarlier(options);
+export async function takeover(given: TakeoverOptions, places: Places, env: NodeJS.ProcessEnv): Promise<void> {
+    const options = { ...given, prefix: prefixOf(given.prefix) };
+    const earlier = options.restoreLocations ? undefined : readEarlier(options, env);
     const { stack, variables } = await openExisting(options.stack, places, env);
-    const target = await Target.find(stack, await configurationOf(stack, variables), variables);
-    const files = takeoverFiles(places, target.name);
-    if (earlier === undefined) {
-        await restoreLocations(target, files);
-        return;
+    const configuration = await configurationOf(stack, variables);
+    const files = takeoverFiles(places, stack.name);
+    const release = takeLock(files, stack.name);
+    try {
+        const target = await Target.find(stack, configuration, variables, readPhase(files) === "swapping");
+        await (earlier === undefined ? restoreLocations(target, files) : takeOver(target, earlier, options, files));
+    } finally {
+        release();
     }
+}
+
+/** All of it, with the stack's lock held. */
+async function takeOver(
+    target: Target,
+    earlier: Earlier,
+    options: TakeoverOptions,
+    files: TakeoverFiles,
+): Promise<void> {
     await runSteps([
         {
             title: "What an interrupted takeover left",
-            run: async (say) => recover(target, files, say),
+            run: async (say) =>
+                options.check ? leftBehind(readPhase(files), target.name) : recover(target, files, say),
         },
     ]);
     let found: Found | undefined;
@@ -51,7 +65,7 @@ export async function takeover(options: TakeoverOptions, places: Places, env: No
         {
             title: "Checks",
             run: async (say) => {
-                found = await check(target, earlier, options, say);
+                found = await check(target, earlier, options, files, say);
                 return "nothing is in the way";
             },
         },
@@ -67,9 +81,9 @@ export async function takeover(options: TakeoverOptions, places: Places, env: No
     }
     writePhase(files, "preparing");
     const everything = found;
-    await orAsBefore(target, async () => {
+    await orInWords(target, files, async () => {
         await prepare(target, earlier, everything, options, files);
-        await (options.dryRun ? discard(target) : exchange(target, everything, options, files));
+        await (options.dryRun ? discard(target, files) : exchange(target, everything, options, files));
     });
     if (options.dryRun) {
         console.log(`Everything was tried on copies. They are gone, and stack ${target.name} serves what it had.`);
@@ -84,17 +98,15 @@ export async function takeover(options: TakeoverOptions, places: Places, env: No
     );
 }
 
-/** Says of any failure that nothing is lost by it. */
-async function orAsBefore(target: Target, act: () => Promise<void>): Promise<void> {
+/** Says of any failure what it has left. */
+async function orInWords(target: Target, files: TakeoverFiles, act: () => Promise<void>): Promise<void> {
     try {
         await act();
     } catch (error) {
-        if (error instanceof UserError || interrupted()) {
+        const phase = readPhase(files);
+        if ((error instanceof UserError && phase === "preparing") || interrupted()) {
             throw error;
         }
-        throw new UserError(
-            `The takeover failed: ${(error as Error).message}`,
-            `Stack ${target.name} serves what it had, and the earlier installation is as it was. Mend what it says and run this again.`,
-        );
+        throw new UserError(`The takeover failed: ${(error as Error).message}`, afterFailure(phase, target.name));
     }
 }

@@ -34,8 +34,16 @@ export class Target {
         public readonly data: string,
     ) {}
 
-    /** Looks at the engine. Throws a UserError where the stack is not up, or its services are somebody else's. */
-    static async find(stack: Stack, configuration: Configuration, variables: Record<string, string>): Promise<Target> {
+    /**
+     * Looks at the engine. Throws a UserError where the stack is not up, or its services are somebody else's. A takeover that
+     * was interrupted may have stopped its server and MinIO.
+     */
+    static async find(
+        stack: Stack,
+        configuration: Configuration,
+        variables: Record<string, string>,
+        interrupted: boolean,
+    ): Promise<Target> {
         const foreign = (["pgHost", "minioHost"] as const).filter((key) => configuration[key] !== undefined);
         if (foreign.length > 0) {
             throw new UserError(
@@ -57,9 +65,18 @@ export class Target {
         const mount = there.get("minio")?.Mounts.find(({ Destination }) => Destination === "/data");
         const image = (service: Service) => there.get(service)?.Image;
         const [mlflow, minio, postgres] = [image("mlflow"), image("minio"), image("postgres")];
-        if (mlflow === undefined || minio === undefined || postgres === undefined || mount === undefined) {
+        const stopped = [...there].filter(
+            ([service, { State }]) => !State.Running && !(interrupted && service !== "postgres"),
+        );
+        if (
+            mlflow === undefined ||
+            minio === undefined ||
+            postgres === undefined ||
+            mount === undefined ||
+            stopped.length > 0
+        ) {
             throw new UserError(
-                `Stack ${stack.name} is not up.`,
+                `Stack ${stack.name} is not up${stopped.length > 0 ? `: ${stopped.map(([service]) => service).join(", ")} stopped` : ""}.`,
                 `npm start -- --stack ${stack.name} brings it up; then run this again.`,
             );
         }

@@ -1,4 +1,5 @@
 /** Who uses the earlier installation's data: containers, and the command that stops them. */
+import { realpathSync } from "node:fs";
 import { execa } from "execa";
 import { shellWord } from "../../components/shell.ts";
 
@@ -51,11 +52,26 @@ function overlap(a: string, b: string): boolean {
     return within(a, b) || within(b, a);
 }
 
-/** Those that have a directory or a volume mounted. */
-export function usersOf(containers: readonly Running[], source: string): Running[] {
+/** A directory without symbolic links in its path, where it can be seen from here. */
+export function realPath(path: string): string {
+    try {
+        return realpathSync(path);
+    } catch {
+        return path;
+    }
+}
+
+/** Those that have a directory or a volume mounted; `real` is a directory's one name. */
+export function usersOf(
+    containers: readonly Running[],
+    source: string,
+    real: (path: string) => string = (path) => path,
+): Running[] {
     return containers.filter(({ mounts }) =>
         mounts.some((mount) =>
-            source.startsWith("/") ? mount.source !== "" && overlap(mount.source, source) : mount.volume === source,
+            source.startsWith("/")
+                ? mount.source !== "" && overlap(real(mount.source), real(source))
+                : mount.volume === source,
         ),
     );
 }

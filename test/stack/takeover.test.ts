@@ -1,5 +1,5 @@
 import { GetBucketVersioningCommand, GetObjectCommand, ListObjectVersionsCommand, S3Client } from "@aws-sdk/client-s3";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
@@ -125,6 +125,7 @@ describe("a location", () => {
     const passedOn = {
         "mlflow-artifacts:/0/run": "mlflow-artifacts:/pre/fix/0/run",
         "mlflow-artifacts://host/0": null,
+        "mlflow-artifacts:/a%20b": null,
         "s3://b/a": "mlflow-artifacts:/a",
     };
     const keys = {
@@ -223,6 +224,7 @@ describe("an earlier installation on a host directory", () => {
             [],
         );
         expect(await sql(stack, "select count(*) from runs where lifecycle_stage = 'active'")).toEqual(["0"]);
+        expect(existsSync(join(stateHome, "mlflow-platform", "takeover", stack, "database.dump"))).toBe(false);
     });
 
     it("can be killed in the middle of the exchange, and run again to its end", async () => {
@@ -238,6 +240,7 @@ describe("an earlier installation on a host directory", () => {
             });
         });
         const before = await earlier().installation.fingerprint(images.postgres);
+        expect((await takeover("--check")).output).toContain("was interrupted in its exchange");
         const { code, output }: Ended = await takeover();
         expect(code, output).toBe(0);
         expect(output).toContain("What an interrupted takeover left: the stack serves what it had before");

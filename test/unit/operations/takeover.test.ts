@@ -1,10 +1,24 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { spawnSync } from "node:child_process";
+import {
+    mkdirSync,
+    mkdtempSync,
+    readFileSync,
+    readdirSync,
+    realpathSync,
+    rmSync,
+    statSync,
+    symlinkSync,
+    writeFileSync,
+} from "node:fs";
+import { homedir, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { placesOf } from "../../../operations/places.ts";
+import { networkProblems } from "../../../operations/takeover/checks.ts";
+import { contents } from "../../../operations/takeover/contents.ts";
 import { databaseNames } from "../../../operations/takeover/databases.ts";
 import { composeProject, earlierInstallation, placeOf } from "../../../operations/takeover/earlier.ts";
+import { afterFailure, leftBehind } from "../../../operations/takeover/exchange.ts";
 import {
     type DatabaseFindings,
     type DiskFindings,
@@ -16,8 +30,12 @@ import {
     stackProblems,
 } from "../../../operations/takeover/findings.ts";
 import { jobArguments } from "../../../operations/takeover/job.ts";
+import { prefixOf } from "../../../operations/takeover/options.ts";
 import { readPhase, takeoverFiles, writePhase } from "../../../operations/takeover/record.ts";
-import { type Running, stopCommands, usersOf } from "../../../operations/takeover/users.ts";
+import { roomProblems } from "../../../operations/takeover/room.ts";
+import { takeLock } from "../../../operations/takeover/takeoverLock.ts";
+import type { Target } from "../../../operations/takeover/target.ts";
+import { type Running, realPath, stopCommands, usersOf } from "../../../operations/takeover/users.ts";
 
 const env = `
 # the earlier installation
@@ -32,7 +50,7 @@ MINIO_VOLUME_PATH=\${BASE}/minio
 
 describe("the .env of an earlier installation", () => {
     it("says where database, bucket and objects are", () => {
-        expect(earlierInstallation(env, "/home/me/ml/.env", undefined)).toEqual({
+        expect(earlierInstallation(env, "/home/me/ml/.env", undefined, {})).toEqual({
             earlier: {
                 postgres: {
                     host: "db.example.org",
@@ -49,7 +67,12 @@ describe("the .env of an earlier installation", () => {
     });
 
     it("is refused with everything that lacks, at once", () => {
-        const { earlier, problems } = earlierInstallation("PG_HOST=a\nPG_PORT=x\nPG_PASSWORD=\n", ".env", undefined);
+        const { earlier, problems } = earlierInstallation(
+            "PG_HOST=a\nPG_PORT=x\nPG_PASSWORD=\n",
+            ".env",
+            undefined,
+            {},
+        );
         expect(earlier).toBeUndefined();
         expect(problems).toEqual([
             ".env does not set PG_USER, PG_PASSWORD, PG_DATABASE, MLFLOW_BUCKET_NAME.",
@@ -64,22 +87,36 @@ describe("the .env of an earlier installation", () => {
         ["db", undefined],
     ])("has %s on the network %s", (host, network) => {
         const text = env.replace("db.example.org", host);
-        expect(earlierInstallation(text, ".env", undefined).earlier).toMatchObject({ postgres: { host }, network });
+        expect(earlierInstallation(text, ".env", undefined, {}).earlier).toMatchObject({ postgres: { host }, network });
     });
 
     it("is refused where a line cannot be read, without its value", () => {
-        const { problems } = earlierInstallation(`${env}\nOTHER="open secret`, ".env", undefined);
+        const { problems } = earlierInstallation(`${env}\nOTHER="open secret`, ".env", undefined, {});
         expect(problems.join()).toMatch(/^\.env: line \d+: /);
         expect(problems.join()).not.toContain("secret");
     });
 
-    it("takes variables from nowhere but the file", () => {
-        process.env.PG_DATABASE = "of the surroundings";
-        try {
-            expect(earlierInstallation(env, ".env", undefined).earlier?.postgres.database).toBe("runs");
-        } finally {
-            delete process.env.PG_DATABASE;
-        }
+    it("takes the shell's variables only where a value refers to one", () => {
+        const { earlier } = earlierInstallation(env, ".env", undefined, {
+            PG_DATABASE: "of the surroundings",
+            BASE: "/mnt",
+        });
+        expect(earlier?.postgres.database).toBe("runs");
+        expect(earlier?.data).toEqual({ kind: "directory", path: "/mnt/minio" });
+    });
+
+    it("is refused where what it needs refers to a variable that is nowhere set", () => {
+        const direct = env.replace("PG_USER=mlflow", "PG_USER=ml$NAME\nNOTE=$NOBODY");
+        expect(earlierInstallation(direct, ".env", undefined, {}).problems).toEqual([
+            "PG_USER in .env refers to NAME, which is not set.",
+        ]);
+        expect(earlierInstallation(direct, ".env", undefined, { NAME: "flow" }).earlier?.postgres.user).toBe("mlflow");
+        const passedOn = env.replace("BASE=/srv", "BASE=$DISK/srv");
+        expect(earlierInstallation(passedOn, ".env", undefined, {}).problems).toEqual([
+            "BASE in .env refers to DISK, which is not set.",
+        ]);
+        const withDefault = env.replace("PG_USER=mlflow", "PG_USER=${NAME:-mlflow}");
+        expect(earlierInstallation(withDefault, ".env", undefined, {}).problems).toEqual([]);
     });
 
     it.each([
@@ -95,11 +132,11 @@ describe("the .env of an earlier installation", () => {
 
     it("has the Compose file's volume where it names none, and what --data names before all", () => {
         const without = env.replace(/MINIO_VOLUME_PATH.*/, "MINIO_VOLUME_PATH=\nCOMPOSE_PROJECT_NAME=Team-1");
-        expect(earlierInstallation(without, "/a/.env", undefined).earlier?.data).toEqual({
+        expect(earlierInstallation(without, "/a/.env", undefined, {}).earlier?.data).toEqual({
             kind: "volume",
             names: ["team-1_minio_data", "minio_data"],
         });
-        expect(earlierInstallation(env, "/a/.env", "/other").earlier?.data).toEqual({
+        expect(earlierInstallation(env, "/a/.env", "/other", {}).earlier?.data).toEqual({
             kind: "directory",
             path: "/other",
         });
@@ -127,6 +164,24 @@ describe("who uses the earlier data", () => {
 
     it("is whoever has the directory, a part of it or what it is in", () => {
         expect(usersOf(all, "/srv/minio").map(({ name }) => name)).toEqual(["same", "inside", "around"]);
+    });
+
+    it("is whoever has it by a symbolic link, in the one path or the other", () => {
+        const directory = realpathSync(mkdtempSync(join(tmpdir(), "takeover-")));
+        try {
+            const [data, link] = [join(directory, "data"), join(directory, "link")];
+            mkdirSync(data);
+            symlinkSync(data, link);
+            const user = (source: string) => [running("user", { mounts: [{ source, volume: undefined }] })];
+            expect(usersOf(user(data), link)).toEqual([]);
+            expect(usersOf(user(data), link, realPath)).toHaveLength(1);
+            expect(usersOf(user(join(link, "bucket")), data, realPath)).toHaveLength(0);
+            mkdirSync(join(data, "bucket"));
+            expect(usersOf(user(join(link, "bucket")), data, realPath)).toHaveLength(1);
+            expect(realPath(join(directory, "elsewhere"))).toBe(join(directory, "elsewhere"));
+        } finally {
+            rmSync(directory, { recursive: true });
+        }
     });
 
     it("is whoever has the volume", () => {
@@ -160,6 +215,8 @@ const disk: DiskFindings = {
     files: 4,
     bytes: 2 ** 20,
     free: 2 ** 40,
+    device: 1,
+    same: false,
     unreadable: none,
     encrypted: none,
     tiered: none,
@@ -168,7 +225,7 @@ const disk: DiskFindings = {
 
 describe("the earlier MinIO's data", () => {
     const problems = (found: Partial<DiskFindings>) =>
-        diskProblems({ ...disk, ...found }, "/srv/minio", "mlflow", false).map(({ what }) => what);
+        diskProblems({ ...disk, ...found }, "/srv/minio", "mlflow").map(({ what }) => what);
 
     it("is taken with one drive of a format that the stack's MinIO has", () => {
         expect(problems({})).toEqual([]);
@@ -186,13 +243,8 @@ describe("the earlier MinIO's data", () => {
             "9 objects are encrypted with a key of the earlier MinIO: x, y …",
         ],
         [{ tiered: { count: 1, some: ["x"] } }, "kept in another store"],
-        [{ free: 2 ** 30 }, "has 1.0 GiB free, and the copy takes 1 MiB"],
     ])("is refused: %j", (found, word) => {
         expect(problems(found)).toEqual([expect.stringContaining(word)]);
-    });
-
-    it("needs no room where it stays in its place", () => {
-        expect(diskProblems({ ...disk, free: 0 }, "/srv/minio", "mlflow", true)).toEqual([]);
     });
 });
 
@@ -215,8 +267,8 @@ const database: Exclude<DatabaseFindings, { refused: string }> = {
 const postgres = { host: "db", port: 5432, user: "mlflow", password: "secret", database: "runs" };
 
 describe("the earlier database", () => {
-    const problems = (found: Partial<typeof database>, free = 2 ** 40, containers: Running[] = []) =>
-        databaseProblems({ ...database, ...found }, postgres, free, containers);
+    const problems = (found: Partial<typeof database>, containers: Running[] = []) =>
+        databaseProblems({ ...database, ...found }, postgres, containers);
 
     it("is taken where this MLflow knows its schema and nobody uses it", () => {
         expect(problems({})).toEqual([]);
@@ -233,35 +285,166 @@ describe("the earlier database", () => {
 
     it("is refused while it is in use, with the command that stops what uses it", () => {
         const session = { usename: "mlflow", address: "172.18.0.4", application_name: "" };
-        const [known] = problems({ sessions: [session, session] }, 2 ** 40, [
+        const [known] = problems({ sessions: [session, session] }, [
             running("other", { addresses: ["172.18.0.5"] }),
             running("ml-mlflow-1", { addresses: ["172.18.0.4"] }),
         ]);
         expect(known?.what).toContain("2 connections, from 172.18.0.4");
         expect(known?.cure).toContain("docker stop ml-mlflow-1");
         const behindGateway = running("ml-mlflow-1", { words: ["PG_HOST=db", "postgresql://mlflow:secret@db/runs"] });
-        const [byName] = problems({ sessions: [session] }, 2 ** 40, [
-            running("other", { words: ["db"] }),
-            behindGateway,
-        ]);
+        const [byName] = problems({ sessions: [session] }, [running("other", { words: ["db"] }), behindGateway]);
         expect(byName?.cure).toBe("Stop what uses it:\n  docker stop ml-mlflow-1");
         expect(problems({ sessions: [session] })[0]?.cure).toContain("docker compose stop mlflow");
     });
 
-    it("is refused where there is no room for its copy", () => {
-        expect(problems({}, 2 ** 30)[0]?.what).toContain("has 1.0 GiB free");
-    });
-
     it("is refused in the database's words where it cannot be reached", () => {
-        expect(databaseProblems({ refused: "no route" }, postgres, 0, [])[0]?.what).toContain("no route");
+        expect(databaseProblems({ refused: "no route" }, postgres, [])[0]?.what).toContain("no route");
     });
 });
 
-it("refuses a stack that has data of its own, and says what", () => {
-    expect(stackProblems({ runs: 0, traces: 0 }, "dev")).toEqual([]);
-    expect(stackProblems({ runs: 3, traces: 0, experiments: 1 }, "dev")[0]?.what).toBe(
-        "Stack dev has data of its own: 3 runs, 1 experiments.",
-    );
+describe("the stack", () => {
+    it("is refused with data of its own, which is said", () => {
+        expect(stackProblems({ runs: 0, traces: 0 }, "dev", false)).toEqual([]);
+        const [problem] = stackProblems({ runs: 3, traces: 0, experiments: 1 }, "dev", false);
+        expect(problem?.what).toBe("Stack dev has data of its own: 3 runs, 1 experiments.");
+        expect(problem?.cure).toContain("npm run delete-data -- dev");
+    });
+
+    it("is never told to delete its data where the earlier objects are among it", () => {
+        const [problem] = stackProblems({ runs: 1 }, "dev", true);
+        expect(problem?.cure).not.toContain("npm run delete-data");
+        expect(problem?.cure).toContain("--stack <name>, without --in-place");
+    });
+
+    it("is looked through for everything that a user can make in its MLflow, and for objects", async () => {
+        const asked: string[] = [];
+        const target = {
+            configuration: { pgDatabase: "mlflow", mlflowBucketName: "objects" },
+            sql: (statement: string) => {
+                asked.push(statement);
+                const answers = statement.includes("pg_tables")
+                    ? ["runs", "webhooks"]
+                    : statement.includes("count(*)")
+                      ? ["runs\t0", "webhooks\t2"]
+                      : ["7"];
+                return Promise.resolve(answers);
+            },
+            ask: (args: readonly string[]) => {
+                expect(args).toEqual(["own", "--bucket", "objects", "--but", "7"]);
+                return Promise.resolve({ objects: 3 });
+            },
+            withData: () => ({}),
+        } as unknown as Target;
+        const say = () => undefined;
+        expect(await contents(target, false, say)).toEqual({ runs: 0, webhooks: 2, objects: 3 });
+        // In place the objects are not the stack's own.
+        expect(await contents(target, true, say)).toEqual({ runs: 0, webhooks: 2 });
+        expect(asked.join()).toContain("webhooks WHERE deleted_timestamp IS NULL");
+        // A table that this schema does not have.
+        expect(asked.join()).not.toContain("FROM scorers");
+    });
+
+    it("is the one that its own network's names mean", () => {
+        const problems = (host: string, own = true) => networkProblems(host, own, ["mlflow-platform-dev-postgres"]);
+        for (const host of [
+            "postgres",
+            "Postgres",
+            "mlflow",
+            "minio",
+            "s3",
+            "mlflow_minio",
+            "mlflow-platform-dev-postgres",
+        ]) {
+            expect(problems(host)[0]?.cure).toContain("--network");
+        }
+        expect(problems("db.example.org")).toEqual([]);
+        expect(problems("postgres", false)).toEqual([]);
+    });
+});
+
+describe("the room for the copies", () => {
+    const gib = 2 ** 30;
+    const copy = (what: string, device: string, bytes: number, free = 10 * gib) => ({ what, device, bytes, free });
+
+    it("is asked for all that go to one disk together", () => {
+        expect(roomProblems([copy("objects", "a", 5 * gib), copy("database", "b", 5 * gib)])).toEqual([]);
+        expect(roomProblems([copy("objects", "a", 5 * gib), copy("database", "a", 5 * gib)])[0]?.what).toBe(
+            "The disk has 10.0 GiB free, and the copies take up to 10.0 GiB (objects 5.0 GiB, database 5.0 GiB), with 1 GiB to spare.",
+        );
+    });
+
+    it("leaves 1 GiB", () => {
+        expect(roomProblems([copy("dump", "a", 9 * gib)])).toEqual([]);
+        expect(roomProblems([copy("dump", "a", 9 * gib + 1)])).toHaveLength(1);
+    });
+});
+
+describe("a path in the bucket", () => {
+    it.each([
+        [undefined, undefined],
+        ["", undefined],
+        ["/", undefined],
+        ["/a/b/", "a/b"],
+        ["a", "a"],
+    ])("%s is %s", (prefix, path) => {
+        expect(prefixOf(prefix)).toBe(path);
+    });
+
+    it.each(["s3://bucket/a", "mlflow-artifacts:/a"])("is not %s", (prefix) => {
+        expect(() => prefixOf(prefix)).toThrow("is a URL");
+    });
+});
+
+describe("a takeover that failed", () => {
+    it("has left what its phase says", () => {
+        expect(afterFailure("preparing", "dev")).toContain("Stack dev serves what it had");
+        expect(afterFailure("swapping", "dev")).not.toContain("serves what it had,");
+        expect(afterFailure("swapping", "dev")).toContain("first brings back what the stack had");
+        expect(afterFailure("swapped", "dev")).toContain("serves what the earlier installation had");
+    });
+
+    it("is not undone by one that only checks", () => {
+        expect(leftBehind(undefined, "dev")).toBe("nothing");
+        expect(leftBehind("preparing", "dev")).toContain("the next takeover clears up");
+        expect(() => leftBehind("swapping", "dev")).toThrow("was interrupted in its exchange");
+    });
+});
+
+describe("a stack's takeover", () => {
+    const inDirectory = (test: (files: { directory: string; lock: string }) => void) => {
+        const directory = mkdtempSync(join(tmpdir(), "takeover-"));
+        try {
+            test({ directory, lock: join(directory, "lock.json") });
+        } finally {
+            rmSync(directory, { recursive: true });
+        }
+    };
+
+    it("is alone, until it gives its lock back", () => {
+        inDirectory((files) => {
+            const release = takeLock(files, "dev");
+            expect(() => takeLock(files, "dev")).toThrow(
+                `Another takeover of stack dev is under way: process ${process.pid} on this host.`,
+            );
+            release();
+            expect(readdirSync(files.directory)).toEqual([]);
+            takeLock(files, "dev")();
+        });
+    });
+
+    it("takes over the lock of a process of this host that is gone, and no other", () => {
+        inDirectory((files) => {
+            const { pid } = spawnSync(process.execPath, ["--version"]);
+            writeFileSync(files.lock, JSON.stringify({ pid, hostname: "another.example.org" }));
+            expect(() => takeLock(files, "dev")).toThrow(`process ${pid} on another.example.org`);
+            writeFileSync(files.lock, "");
+            expect(() => takeLock(files, "dev")).toThrow("is under way");
+            writeFileSync(files.lock, JSON.stringify({ pid, hostname: hostname() }));
+            takeLock(files, "dev");
+            expect(readFileSync(files.lock, "utf8")).toContain(String(process.pid));
+            expect(readdirSync(files.directory)).toEqual(["lock.json"]);
+        });
+    });
 });
 
 it("says what is and what is not taken over", () => {

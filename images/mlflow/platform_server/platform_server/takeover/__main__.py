@@ -57,6 +57,7 @@ COMMANDS = {
     "revert": revert,
     "served": served,
     "inspect": lambda args: disk.inspect(args.bucket),
+    "own": lambda args: disk.own(args.bucket, args.but),
     "copy": lambda args: disk.copy(args.bucket),
     "swap": lambda args: disk.swap(args.bucket),
     "unswap": lambda args: disk.unswap(args.bucket),
@@ -74,6 +75,7 @@ def main():
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--bucket", default="")
     parser.add_argument("--prefix", default="")
+    parser.add_argument("--but", default="")
     args = parser.parse_args()
     sys.excepthook = one_line
     if (result := COMMANDS[args.command](args)) is not None:

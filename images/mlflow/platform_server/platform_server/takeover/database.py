@@ -17,7 +17,9 @@ REVISIONS = Path("/opt/mlflow/schema-revisions")
 PASSWORDS = Path("/tmp/pgpass")
 SESSIONS = """
 SELECT usename, host(client_addr) AS address, application_name FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+    -- A role without the right to see more learns of others' sessions only who they are.
+    AND (backend_type = 'client backend' OR (backend_type IS NULL AND usename IS NOT NULL))
 """
 
 

@@ -75,7 +75,9 @@ def inspect(bucket):
     result["buckets"] = sorted(entry.name for entry in OLD.iterdir() if entry.is_dir() and entry.name[0] != ".")
     result |= {"there": root.is_dir(), "objects": 0, "files": 0, "bytes": 0, "unreadable": [], "unreachable": []}
     result |= {name: [] for name in FOREIGN}
-    result["free"] = shutil.disk_usage(NEW).free
+    # By two names, or a name and a link, it may be one directory.
+    result["same"] = os.path.samefile(OLD, NEW)
+    result["free"], result["device"] = shutil.disk_usage(NEW).free, NEW.stat().st_dev
     for file in files_of(root):
         result["files"] += 1
         result["bytes"] += file.stat().st_size
@@ -94,6 +96,13 @@ def inspect(bucket):
     for name in ("unreadable", "unreachable", *FOREIGN):
         result[name] = {"count": len(result[name]), "some": result[name][:SHOWN]}
     return result
+
+
+def own(bucket, but):
+    """How many objects the stack's own bucket has, apart from those in one directory of it."""
+    root = NEW / bucket
+    keys = (key_of(file, root) for file in files_of(root) if file.name == META)
+    return {"objects": sum(not key.startswith(f"{but}/") for key in keys)}
 
 
 class Progress:

@@ -50,14 +50,17 @@ def is_in(location, bucket):
     return location == f"s3://{bucket}" or location.startswith(f"s3://{bucket}/")
 
 
+def is_passed_on(location):
+    """Whether it is one of the server that has the database, which passes the artifacts on."""
+    return location.startswith("mlflow-artifacts:/") and not location.startswith("mlflow-artifacts://")
+
+
 def proxied(location, earlier):
     """The location of this server, or None where there is none that means the same objects."""
     if is_in(location, earlier.bucket):
         path = location.removeprefix(f"s3://{earlier.bucket}")
         key = key_of(location)
-    elif (
-        earlier.prefix and location.startswith("mlflow-artifacts:/") and not location.startswith("mlflow-artifacts://")
-    ):
+    elif earlier.prefix and is_passed_on(location):
         path = f"/{earlier.prefix}{location.removeprefix('mlflow-artifacts:')}"
         key = path.strip("/")
     else:

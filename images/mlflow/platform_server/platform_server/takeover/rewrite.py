@@ -7,7 +7,7 @@ from typing import NamedTuple
 import sqlalchemy
 from mlflow.store.db.base_sql_model import Base
 
-from platform_server.takeover.locations import is_in, proxied
+from platform_server.takeover.locations import is_in, is_passed_on, proxied
 
 HISTORY = "mlflow.log-model.history"
 
@@ -93,21 +93,19 @@ def plan(connection, earlier):
             if new is not None and new != old and len(new) <= (column.type.length or len(new)):
                 values = {key.name: getattr(row, key.name) for key in keys}
                 changes.append(Change(place.table, values, place.column, old, new))
-            elif place.key != HISTORY and not is_ours(old):
+            elif place.key != HISTORY and not is_ours(old, earlier):
                 reason = "elsewhere"
                 if new is not None:
                     reason = "too long"
-                elif is_in(old, earlier.bucket):
+                elif is_in(old, earlier.bucket) or is_passed_on(old):
                     reason = "no name for it here"
                 left[place.table, place.column, root_of(old), reason] += 1
     return changes, left
 
 
-def is_ours(location):
+def is_ours(location, earlier):
     """What needs no change: locations of this server, and names of runs and models that lead to them."""
-    return location.startswith(("mlflow-artifacts:/", "runs:/", "models:/")) and not location.startswith(
-        "mlflow-artifacts://"
-    )
+    return location.startswith(("runs:/", "models:/")) or (is_passed_on(location) and not earlier.prefix)
 
 
 def mentions(connection, earlier):
@@ -157,13 +155,23 @@ def write(connection, changes):
 
 
 def apply(connection, earlier):
-    """Writes the plan. Returns its changes; none is left to be done."""
+    """Writes the plan. Returns its changes, each of which has its new value."""
     changes, _ = plan(connection, earlier)
     write(connection, changes)
-    again, _ = plan(connection, earlier)
-    if again:
-        raise RuntimeError(f"{len(again)} locations did not take their new value")
+    # Not by another plan: with a prefix, what was just written is once more a location of the earlier server's kind.
+    tables = reflected(connection)
+    wrong = 0
+    for change in changes:
+        column = tables[change.table].c[change.column]
+        wrong += connection.scalar(sqlalchemy.select(column).where(*row_of(tables, change))) != change.new
+    if wrong:
+        raise RuntimeError(f"{wrong} locations did not take their new value")
     return changes
+
+
+def row_of(tables, change):
+    """The conditions of its row."""
+    return [tables[change.table].c[key] == value for key, value in change.keys.items()]
 
 
 def revert(connection, changes):
@@ -172,10 +180,9 @@ def revert(connection, changes):
     done = 0
     for change in changes:
         table = tables[change.table]
-        where = [table.c[key] == value for key, value in change.keys.items()]
         done += connection.execute(
             sqlalchemy.update(table)
-            .where(*where, table.c[change.column] == change.new)
+            .where(*row_of(tables, change), table.c[change.column] == change.new)
             .values({change.column: change.old})
         ).rowcount
     return done
