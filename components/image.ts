@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import * as docker from "@pulumi/docker";
@@ -47,9 +47,14 @@ export interface ImageArgs {
 
 const packageJson = createRequire(import.meta.url).resolve("mlflow-platform/package.json");
 
-/** The directory of a build from that of the program, which may be this package's own: the same in every checkout, and so in the state. */
+/**
+ * The directory of a build, from that of the program: the same in every checkout, and so in the state. The program may be this
+ * package's own, also where its files are links to those of the checkout.
+ */
 function contextOf({ context }: Build): string {
-    return relative(process.cwd(), resolve(dirname(packageJson), context));
+    const own = join(process.cwd(), "package.json");
+    const isOwn = existsSync(own) && realpathSync(own) === realpathSync(packageJson);
+    return isOwn ? context : relative(process.cwd(), resolve(dirname(packageJson), context));
 }
 
 /**

@@ -6,8 +6,7 @@ import { exportLine } from "../components/buildSecrets.ts";
 import { ended } from "./interruption.ts";
 import { type Places, makeState } from "./places.ts";
 import { installTools, planWithoutEngine } from "./platform.ts";
-import { stackEngine } from "./stackEngine.ts";
-import { UserError } from "./userError.ts";
+import { namedEngine } from "./stackEngine.ts";
 import { cliRoot } from "./workspace.ts";
 
 /** Shell lines that give any `pulumi` command the same variables. */
@@ -17,25 +16,23 @@ export function exportLines(variables: Record<string, string>, path: string): st
         .join("\n");
 }
 
-/** The engine of the stack among the arguments. A stack that names none, or two, has to be mended by this command. */
-function namedEngine(args: readonly string[], places: Places, env: NodeJS.ProcessEnv): string | undefined {
+/** The stack that the arguments name. */
+function stackOf(args: readonly string[]): string | undefined {
     const at = args.findIndex((arg) => /^(--stack|-s)$/.test(arg));
-    const stackName = at === -1 ? args.find((arg) => arg.startsWith("--stack="))?.slice(8) : args[at + 1];
-    try {
-        return stackName === undefined ? undefined : stackEngine(places, stackName, env);
-    } catch (error) {
-        if (error instanceof UserError) {
-            return undefined;
-        }
-        throw error;
-    }
+    return at === -1 ? args.find((arg) => arg.startsWith("--stack="))?.slice("--stack=".length) : args[at + 1];
 }
 
 /** Runs the CLI with the arguments as they are, or prints the variables. Returns the exit code. */
 export async function pulumi(args: readonly string[], places: Places, env: NodeJS.ProcessEnv): Promise<number> {
     makeState(places);
+    const stackName = stackOf(args);
     // Most commands need no engine; those that do say so themselves.
-    const { toolchain, variables } = await planWithoutEngine(places, env, namedEngine(args, places, env));
+    const { toolchain, variables } = await planWithoutEngine(
+        places,
+        env,
+        // A stack that names its engine wrongly has to be mended by this command.
+        stackName === undefined ? undefined : namedEngine(places, stackName, env),
+    );
     if (args[0] === "--env") {
         console.log(exportLines(variables, join(cliRoot(places), "bin")));
         return 0;

@@ -81,3 +81,15 @@ export function stackEngine(places: Places, stackName: string, env: NodeJS.Proce
     checkContradiction(stackName, host, env.DOCKER_HOST);
     return host;
 }
+
+/** The same, undefined also where that is refused. */
+export function namedEngine(places: Places, stackName: string, env: NodeJS.ProcessEnv): string | undefined {
+    try {
+        return stackEngine(places, stackName, env);
+    } catch (error) {
+        if (error instanceof UserError) {
+            return undefined;
+        }
+        throw error;
+    }
+}

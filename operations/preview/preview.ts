@@ -11,9 +11,10 @@ import { type Planned, countsOf, plannedChanges } from "./plannedChanges.ts";
 import { type StackPreview, cautionOf, endLine, isFine, previewSummary } from "./previewSummary.ts";
 import { firstError, inProjectCopy, openForPreview, stacksWithFile } from "./previewWorkspace.ts";
 import { installTools, planWithoutEngine } from "../platform.ts";
-import { stackEngine } from "../stackEngine.ts";
+import { namedEngine } from "../stackEngine.ts";
 import { userPath } from "../stacks/importEnv.ts";
 import { UserError } from "../userError.ts";
+import { stackNames } from "../workspace.ts";
 
 /** Options of `npm run preview`. */
 export interface PreviewOptions {
@@ -100,13 +101,6 @@ export function give(text: string, file: string | undefined): void {
 
 const rulesJudged = (): string[] => ["## Rules judged", "", ...rules.map(({ id, title }) => `- \`${id}\`: ${title}`)];
 
-/** What Pulumi needs for one stack, with the base image of that stack's engine. */
-async function planned(name: string, places: Places, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
-    const { toolchain, variables } = await planWithoutEngine(places, env, stackEngine(places, name, env));
-    await installTools(toolchain, places, env);
-    return variables;
-}
-
 /** Runs the command. Returns its exit code. */
 export async function preview(options: PreviewOptions, places: Places, env: NodeJS.ProcessEnv): Promise<number> {
     const names = options.stack.length === 0 ? stacksWithFile(places.project) : [...new Set(options.stack)];
@@ -117,13 +111,21 @@ export async function preview(options: PreviewOptions, places: Places, env: Node
     if (out !== undefined && !existsSync(dirname(out))) {
         throw new UserError(`There is no directory ${dirname(out)}.`, "Make it, or name another file by --out.");
     }
+    const { toolchain, variables } = await planWithoutEngine(places, env, undefined);
+    await installTools(toolchain, places, env);
+    const known = await stackNames(places, variables).catch(() => []);
+    // A stack that is there has the base image of its own engine; that of another one is not asked.
+    const variablesOf = async (name: string) =>
+        known.includes(name)
+            ? (await planWithoutEngine(places, env, namedEngine(places, name, env))).variables
+            : variables;
     const explain = options.explain ?? false;
     const previews: StackPreview[] = [];
     for (const name of names) {
         console.error(`Previewing stack ${name}`);
         // A stack that cannot be opened does not stop the others.
-        const one = await planned(name, places, env)
-            .then(async (variables) => previewStack(name, places, variables, explain))
+        const one = await variablesOf(name)
+            .then(async (own) => previewStack(name, places, own, explain))
             .catch((error: unknown) => failed(name, error));
         stopIfInterrupted();
         previews.push(one);
