@@ -113,7 +113,7 @@ export async function preview(options: PreviewOptions, places: Places, env: Node
     }
     const { toolchain, variables } = await planWithoutEngine(places, env, undefined);
     await installTools(toolchain, places, env);
-    const known = await stackNames(places, variables).catch(() => []);
+    const known = await stackNames(places, variables).catch((): string[] => []);
     // A stack that is there has the base image of its own engine; that of another one is not asked.
     const variablesOf = async (name: string) =>
         known.includes(name)

@@ -3,6 +3,7 @@ import {
     cpSync,
     mkdirSync,
     mkdtempSync,
+    realpathSync,
     renameSync,
     rmSync,
     symlinkSync,
@@ -10,12 +11,14 @@ import {
     writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { buildSecrets } from "../../components/buildSecrets.ts";
 import { type Build, Image, buildTag, builds } from "../../components/image.ts";
 import { record, valueOf } from "./support/recording.ts";
+
+const project = join(import.meta.dirname, "../..");
 
 describe("the tag of a build", () => {
     let directory: string;
@@ -199,6 +202,28 @@ describe("an image", () => {
         });
         expect(get("docker:RemoteImage thing").options).toStrictEqual({ deleteBeforeReplace: true, create: "60m" });
         expect(await valueOf(result.reference)).toBe(tag);
+    });
+
+    it.each([
+        ["links to the checkout's files, as previews work in", true, "images/seed"],
+        ["another program", false, join(relative(realpathSync(tmpdir()), project), "images/seed")],
+    ])("is built from the same directory by %s", async (_words, links, context) => {
+        const directory = links ? mkdtempSync(join(realpathSync(tmpdir()), "links-")) : realpathSync(tmpdir());
+        if (links) {
+            for (const name of ["package.json", "images"]) {
+                symlinkSync(join(project, name), join(directory, name));
+            }
+        }
+        process.chdir(directory);
+        try {
+            const { get } = await make({ build });
+            expect(get("docker:RemoteImage thing").inputs.build).toMatchObject({ context });
+        } finally {
+            process.chdir(project);
+            if (links) {
+                rmSync(directory, { recursive: true });
+            }
+        }
     });
 
     it("is built from a stage, where one is named", async () => {
