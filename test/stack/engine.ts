@@ -11,6 +11,13 @@ export async function dockerLines(...args: string[]): Promise<string[]> {
     return (await docker(...args)).split("\n").filter((line) => line !== "");
 }
 
+/** Address of the engine's host on the default bridge. At its very first start an engine says only of which network it is the first. */
+export async function bridgeGateway(): Promise<string> {
+    const format = "{{with index .IPAM.Config 0}}{{.Gateway}} {{.Subnet}}{{end}}";
+    const [gateway = "", subnet = ""] = (await docker("network", "inspect", "bridge", "--format", format)).split(" ");
+    return gateway === "" ? subnet.replace(/\.0\/\d+$/, ".1") : gateway;
+}
+
 /** What `docker inspect` says of a container, as far as it is read here. */
 export interface Inspected {
     readonly Id: string;

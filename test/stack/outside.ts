@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { issueCertificate, makeAuthority } from "../../components/certificates.ts";
-import { docker } from "./engine.ts";
+import { bridgeGateway, docker } from "./engine.ts";
 import { freePorts } from "./platforms.ts";
 
 /** How containers call the engine's host. */
@@ -43,7 +43,7 @@ async function run(
 ): Promise<Outside> {
     const name = `outside-${randomBytes(3).toString("hex")}`;
     const [port = 0] = await freePorts(1);
-    const gateway = await docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}");
+    const gateway = await bridgeGateway();
     await docker(
         "run",
         "--detach",

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { container, docker } from "./engine.ts";
+import { bridgeGateway, container } from "./engine.ts";
 import { type Outside, certificates, gatewayName, outsideMinio, outsideUser } from "./outside.ts";
 
 // What our patches of MinIO are for (images/minio/patches): each of these requests did what it asked for without them.
@@ -54,7 +54,7 @@ beforeAll(async () => {
         outsideMinio(images.minio, password, tls),
     ]);
     servers = { http, https };
-    const gateway = await docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}");
+    const gateway = await bridgeGateway();
     host = `${gateway}:${http.port}`;
     root = client("outside", password);
     for (const server of [http, https]) {
