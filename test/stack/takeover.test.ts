@@ -357,6 +357,10 @@ describe.runIf(long)("an earlier installation on a volume", () => {
             );
         });
         const stack = ownStack("takeover-place", { minioVolumeName: volume, mlflowBucketName: earlierBucket });
+        afterAll(async () => {
+            // The volume goes with the stack, and this container, which is stopped, still has it.
+            await docker("rm", "--force", earlier().installation.s3);
+        });
         it("needs to be told so", async () => {
             const { code, output } = await checkout.run("takeover", [
                 "--env",
