@@ -734,6 +734,19 @@ export const keys = {
     ),
 } satisfies Record<string, Key<unknown>>;
 
+/** Keys that mean something only where there is a gateway, beside `publicHost`. */
+export const gatewayKeys = [
+    "tlsCertificateFile",
+    "tlsPrivateKey",
+    "tlsEmail",
+    "tlsAcmeDirectory",
+    "tlsAcmeCaFile",
+    "gatewayHttpPort",
+    "gatewayImage",
+    "gatewayMemory",
+    "gatewayCpus",
+] as const satisfies readonly (keyof Keys)[];
+
 /** The keys whose value is generated where it is unset. */
 export const generatedKeys: readonly string[] = Object.entries<Key<unknown>>(keys).flatMap(([name, { unset }]) =>
     unset === generated ? [name] : [],
@@ -978,20 +991,9 @@ function accessProblems(c: Partial<Configuration>, isSet: (name: keyof Keys) => 
         }
     }
     if (!isSet("publicHost")) {
-        const gatewayOnly = [
-            "tlsCertificateFile",
-            "tlsPrivateKey",
-            "tlsEmail",
-            "tlsAcmeDirectory",
-            "tlsAcmeCaFile",
-            "gatewayHttpPort",
-            "gatewayImage",
-            "gatewayMemory",
-            "gatewayCpus",
-        ] as const;
         return [
             ...problems,
-            ...gatewayOnly
+            ...gatewayKeys
                 .filter((name) => differs(c, name))
                 .map(
                     (name) =>

@@ -184,13 +184,21 @@ export function withFittingSalt(stackName: string, content: string, passphrase: 
     return content.replace(/^encryptionsalt:.*\n?/m, "");
 }
 
-/** Names of the stacks in the backend. It makes nothing. */
-export async function stackNames(places: Places, variables: Record<string, string>): Promise<string[]> {
+/** Names of the stacks in the backend of a workspace that is open. It makes nothing. */
+export async function namesIn(
+    workspace: LocalWorkspace,
+    places: Places,
+    variables: Record<string, string>,
+): Promise<string[]> {
     if (variables.PULUMI_BACKEND_URL === `file://${places.backend}` && !existsSync(places.backend)) {
         return [];
     }
-    const workspace = await openWorkspace(places, variables);
     return (await workspace.listStacks()).map(({ name }) => name);
+}
+
+/** Names of the stacks in the backend. It makes nothing. */
+export async function stackNames(places: Places, variables: Record<string, string>): Promise<string[]> {
+    return namesIn(await openWorkspace(places, variables), places, variables);
 }
 
 /** Throws a UserError where Pulumi could not read a stack's file or state. Returns the file's text with a salt that fits. */
@@ -217,10 +225,14 @@ function settleFile(places: Places, stackName: string, variables: Record<string,
     }
 }
 
-/** The Automation API's view of all stacks. */
-export async function openWorkspace(places: Places, variables: Record<string, string>): Promise<LocalWorkspace> {
+/** The Automation API's view of all stacks, from the project or from a copy of it. */
+export async function openWorkspace(
+    places: Places,
+    variables: Record<string, string>,
+    directory = places.project,
+): Promise<LocalWorkspace> {
     return LocalWorkspace.create({
-        workDir: places.project,
+        workDir: directory,
         pulumiHome: places.pulumiHome,
         pulumiCommand: await PulumiCommand.get({ root: cliRoot(places) }),
         envVars: variables,
@@ -240,10 +252,11 @@ export function checkStackName(stackName: string, longest = longestStackName(pro
 /** Throws a UserError where the backend does not have the stack. */
 async function requireStack(
     workspace: LocalWorkspace,
+    places: Places,
     stackName: string,
     variables: Record<string, string>,
 ): Promise<void> {
-    const names = (await workspace.listStacks()).map(({ name }) => name);
+    const names = await namesIn(workspace, places, variables);
     if (!names.includes(stackName)) {
         throw unknownStack(stackName, names, variables.PULUMI_BACKEND_URL ?? "the backend");
     }
@@ -265,7 +278,7 @@ export async function openStack(
     settleFile(places, stackName, variables);
     const workspace = await openWorkspace(places, variables);
     if (existing) {
-        await requireStack(workspace, stackName, variables);
+        await requireStack(workspace, places, stackName, variables);
     }
     return Stack.createOrSelect(stackName, workspace);
 }
@@ -280,12 +293,9 @@ export async function readStack(
     variables: Record<string, string>,
 ): Promise<ReadStack> {
     checkStackName(stackName, Infinity);
-    const names = await stackNames(places, variables);
-    if (!names.includes(stackName)) {
-        throw unknownStack(stackName, names, variables.PULUMI_BACKEND_URL ?? "the backend");
-    }
-    readableFile(places, stackName, variables);
     const workspace = await openWorkspace(places, variables);
+    await requireStack(workspace, places, stackName, variables);
+    readableFile(places, stackName, variables);
     return {
         name: stackName,
         getAllConfig: () => workspace.getAllConfig(stackName),

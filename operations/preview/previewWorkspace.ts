@@ -16,12 +16,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { LocalWorkspace, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
+import { Stack } from "@pulumi/pulumi/automation/index.js";
 import { parse } from "yaml";
 import { type Missing, noEngine, throwAwayConfiguration } from "./placeholders.ts";
 import { type Places, projectName } from "../places.ts";
 import { UserError } from "../userError.ts";
-import { cliRoot, passphraseOf, saltFits, stackFile, withFittingSalt } from "../workspace.ts";
+import { namesIn, openWorkspace, passphraseOf, saltFits, stackFile, withFittingSalt } from "../workspace.ts";
 
 /** What a stack is previewed against. */
 export type Basis =
@@ -74,27 +74,14 @@ export async function inProjectCopy<T>(places: Places, act: (directory: string) 
     }
 }
 
-async function workspaceIn(directory: string, places: Places, variables: Record<string, string>) {
-    return LocalWorkspace.create({
-        workDir: directory,
-        pulumiHome: places.pulumiHome,
-        pulumiCommand: await PulumiCommand.get({ root: cliRoot(places) }),
-        envVars: variables,
-    });
-}
-
 /** The stacks that the user's backend has; a text where it cannot be asked. */
 async function knownStacks(
     directory: string,
     places: Places,
     variables: Record<string, string>,
 ): Promise<readonly string[] | string> {
-    if (variables.PULUMI_BACKEND_URL === `file://${places.backend}` && !existsSync(places.backend)) {
-        return [];
-    }
     try {
-        const workspace = await workspaceIn(directory, places, variables);
-        return (await workspace.listStacks()).map(({ name }) => name);
+        return await namesIn(await openWorkspace(places, variables, directory), places, variables);
     } catch (error) {
         return firstError(error);
     }
@@ -148,7 +135,7 @@ export async function openKnown(
         }
         throw error;
     }
-    const stack = await Stack.select(stackName, await workspaceIn(directory, places, variables));
+    const stack = await Stack.select(stackName, await openWorkspace(places, variables, directory));
     const salt = saltOf((await stack.exportStack()).deployment);
     return salt === undefined || saltFits(salt, passphrase) ? stack : "its state is encrypted with another passphrase";
 }
@@ -181,7 +168,7 @@ async function openThrowAway(
     const own = throwAwayVariables(variables, directory);
     mkdirSync(join(directory, ".backend"));
     writeFileSync(join(directory, `Pulumi.${stackName}.yaml`), made.text);
-    const stack = await Stack.create(stackName, await workspaceIn(directory, places, own));
+    const stack = await Stack.create(stackName, await openWorkspace(places, own, directory));
     const secrets = Object.entries(made.secrets).map(([key, value]) => [key, { value, secret: true }] as const);
     if (secrets.length > 0) {
         await stack.setAllConfig(Object.fromEntries(secrets));

@@ -3,6 +3,7 @@
  * package dotenv). The npm package dotenv does not: it ends `pass#word` at the `#`, and no longer tells `'$x'`, which is literal,
  * from `"$x"`; dotenv-expand expands a value again that a variable brought in. Either would change a password without a word.
  */
+import { basename } from "node:path";
 
 /** What a file holds. */
 export interface ComposeEnv {
@@ -14,6 +15,17 @@ export interface ComposeEnv {
     readonly unresolved: readonly { readonly variable: string; readonly missing: string }[];
     /** What cannot be read, a line each, without values. */
     readonly problems: readonly string[];
+}
+
+/**
+ * The name that Compose gives a project: COMPOSE_PROJECT_NAME (`given`), else the directory's name, in lower case with only
+ * letters, digits, hyphens and underscores (Compose manual, "Specify a project name").
+ */
+export function composeProject(directory: string, given: string | undefined): string {
+    return (given !== undefined && given !== "" ? given : basename(directory))
+        .toLowerCase()
+        .replace(/[^a-z0-9_-]/g, "")
+        .replace(/^[_-]+/, "");
 }
 
 const escapes: Readonly<Record<string, string>> = {

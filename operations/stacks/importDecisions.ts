@@ -1,6 +1,7 @@
 /** What becomes of each variable of a Compose `.env` file: a pure function from variables to rows and a configuration. */
 import { isAbsolute, join, resolve } from "node:path";
 import { type Key, defaultAuthUser, defaultOwner, keys, takenPostgresNames } from "../../config.ts";
+import { composeProject } from "./composeEnv.ts";
 
 /** The Compose file's variables, in its order, each with the key that takes it over. */
 export const composeKeys: ReadonlyMap<string, keyof typeof keys> = new Map(
@@ -150,12 +151,7 @@ function booleanIn(text: string): string | undefined {
 
 /** The engine's volume that Compose made for a volume of its file. */
 function volumeOf(name: string, { get, origin }: Situation): Fate {
-    const directory = origin.directory.split(/[\\/]/).at(-1) ?? "";
-    // compose-go, loader.NormalizeProjectName.
-    const project = (get("COMPOSE_PROJECT_NAME") || directory)
-        .toLowerCase()
-        .replace(/[^a-z0-9_-]/g, "")
-        .replace(/^[_-]+/, "");
+    const project = composeProject(origin.directory, get("COMPOSE_PROJECT_NAME"));
     const candidates = [`${project}_${name}`, name];
     if (origin.volumes === undefined) {
         return { set: { minioVolumeName: name }, why: "the name of a volume; no engine was there to look for it" };

@@ -1,6 +1,6 @@
 /** What a user wants of a new stack, and the settings that it comes to: pure functions. */
 import { isIPv4 } from "node:net";
-import { type Configuration, keys, parseConfiguration, portOf, publishedPorts } from "../../config.ts";
+import { type Configuration, gatewayKeys, keys, parseConfiguration, portOf, publishedPorts } from "../../config.ts";
 import { addressOf } from "./importDecisions.ts";
 import { asTexts } from "./stackFile.ts";
 
@@ -27,17 +27,6 @@ export interface Wishes {
     readonly others: Readonly<Record<string, string>>;
 }
 
-const gatewayKeys = [
-    "publicHost",
-    "tlsCertificateFile",
-    "tlsEmail",
-    "tlsAcmeDirectory",
-    "tlsAcmeCaFile",
-    "gatewayHttpPort",
-    "gatewayImage",
-    "gatewayMemory",
-    "gatewayCpus",
-];
 const certificateKeys = ["tlsCertificateFile", "tlsEmail", "tlsAcmeDirectory", "tlsAcmeCaFile"];
 
 function without(settings: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
@@ -68,7 +57,7 @@ export function settingsOf(wishes: Wishes, base: Readonly<Record<string, unknown
     // Served models have ports and tokens of their own stack, and two MinIOs on the same data would damage it.
     let settings = without(base, ["modelServers", "monitorUsername", "minioVolumePath", "minioVolumeName"]);
     if (audience === "laptop") {
-        settings = { ...without(settings, gatewayKeys), bindAddress: bindAddress ?? "127.0.0.1" };
+        settings = { ...without(settings, ["publicHost", ...gatewayKeys]), bindAddress: bindAddress ?? "127.0.0.1" };
     } else {
         settings = {
             ...(certificate === undefined ? settings : without(settings, certificateKeys)),

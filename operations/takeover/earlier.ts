@@ -1,7 +1,7 @@
 /** The earlier installation as its `.env` describes it. */
 import { homedir } from "node:os";
-import { basename, dirname, isAbsolute, join, resolve } from "node:path";
-import { readComposeEnv } from "../stacks/composeEnv.ts";
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import { composeProject, readComposeEnv } from "../stacks/composeEnv.ts";
 
 /** Where its data is and how to read it. */
 export interface Earlier {
@@ -23,18 +23,6 @@ export interface Earlier {
 export type DataPlace =
     | { readonly kind: "directory"; readonly path: string }
     | { readonly kind: "volume"; readonly names: readonly string[] };
-
-/**
- * The name that Compose gives a project: COMPOSE_PROJECT_NAME, or the directory's name in lower case with only letters,
- * digits, hyphens and underscores (Compose manual, "Specify a project name").
- */
-export function composeProject(file: string, values: Readonly<Record<string, string>>): string {
-    const name = values.COMPOSE_PROJECT_NAME ?? basename(dirname(resolve(file)));
-    return name
-        .toLowerCase()
-        .replace(/[^a-z0-9_-]/g, "")
-        .replace(/^[_-]+/, "");
-}
 
 /** A source of a mount as Compose reads it: with a slash or a dot in front a path beside the file, else a volume. */
 export function placeOf(source: string, file: string, project: string): DataPlace {
@@ -88,7 +76,7 @@ export function earlierInstallation(
             postgres: { host: PG_HOST, port, user: PG_USER, password: PG_PASSWORD, database: PG_DATABASE },
             network: /^(localhost|127\.[\d.]*|::1)$/i.test(PG_HOST) ? "host" : undefined,
             bucket: MLFLOW_BUCKET_NAME,
-            data: placeOf(source, file, composeProject(file, values)),
+            data: placeOf(source, file, composeProject(dirname(resolve(file)), values.COMPOSE_PROJECT_NAME)),
         },
         problems,
     };

@@ -11,13 +11,14 @@ import {
     writeFileSync,
 } from "node:fs";
 import { homedir, hostname, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { placesOf } from "../../../operations/places.ts";
 import { networkProblems } from "../../../operations/takeover/checks.ts";
 import { contents } from "../../../operations/takeover/contents.ts";
 import { databaseNames } from "../../../operations/takeover/databases.ts";
-import { composeProject, earlierInstallation, placeOf } from "../../../operations/takeover/earlier.ts";
+import { earlierInstallation, placeOf } from "../../../operations/takeover/earlier.ts";
+import { composeProject } from "../../../operations/stacks/composeEnv.ts";
 import { afterFailure, leftBehind } from "../../../operations/takeover/exchange.ts";
 import {
     type DatabaseFindings,
@@ -127,7 +128,7 @@ describe("the .env of an earlier installation", () => {
         ["minio_data", { kind: "volume", names: ["myml_minio_data", "minio_data"] }],
     ])("has its objects where Compose takes them from: %s", (source, place) => {
         const file = "/home/me/My ML/.env";
-        expect(placeOf(source, file, composeProject(file, {}))).toEqual(place);
+        expect(placeOf(source, file, composeProject(dirname(file), undefined))).toEqual(place);
     });
 
     it("has the Compose file's volume where it names none, and what --data names before all", () => {
