@@ -119,3 +119,10 @@ it("previews the example: all of it for each team, and the images once", async (
         expect((build as { context: string }).context).toMatch(/^node_modules\/mlflow-platform\/images\/\w+$/);
     }
 });
+
+it("is not taken for the program once it has been packed", async () => {
+    const { code, output } = await checkout.run("preview", ["--stack", stack]);
+    expect(code).toBe(0);
+    expect(output).toContain("container mlflow-migrate");
+    expect(output).not.toContain("entry point");
+});
