@@ -47,8 +47,11 @@ export interface ServedModel {
 
 /** Several defects of one key's value, each with its place. */
 export class Problems extends Error {
-    constructor(readonly list: readonly string[]) {
+    readonly list: readonly string[];
+
+    constructor(list: readonly string[]) {
         super(list.join("; "));
+        this.list = list;
     }
 }
 

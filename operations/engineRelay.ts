@@ -27,10 +27,13 @@ export class EngineRelay {
     /** What the last container that failed had to say; all of them have when they are closed. */
     public failure: string | undefined;
 
-    constructor(
-        private readonly engine: string | undefined,
-        private readonly image: string,
-    ) {}
+    private readonly engine: string | undefined;
+    private readonly image: string;
+
+    constructor(engine: string | undefined, image: string) {
+        this.engine = engine;
+        this.image = image;
+    }
 
     /** Path of a socket whose connections end at an address and port as the engine's host has them. */
     public async socketTo(address: string, port: number): Promise<string> {

@@ -1,9 +1,9 @@
 /** Where things are kept: the checkout, this user's state, and caches that every checkout of this user shares. */
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { cacheDirectory, xdgDirectory } from "../toolchain/node/cache.mjs";
 
 /** Name of the project in Pulumi.yaml, of its directories and of its objects on the engine. */
 export const projectName = "mlflow-platform";
@@ -24,12 +24,10 @@ export interface Places {
     readonly pulumiHome: string;
 }
 
-/** The places, by the XDG Base Directory Specification: a variable that is empty or holds a relative path is ignored. */
+/** The places, by the XDG Base Directory Specification. */
 export function placesOf(env: NodeJS.ProcessEnv): Places {
-    const base = (variable: string | undefined, ...unset: string[]) =>
-        variable !== undefined && isAbsolute(variable) ? variable : join(homedir(), ...unset);
-    const state = join(base(env.XDG_STATE_HOME, ".local", "state"), projectName);
-    const cache = join(base(env.XDG_CACHE_HOME, ".cache"), projectName);
+    const state = join(xdgDirectory(env.XDG_STATE_HOME, ".local", "state"), projectName);
+    const cache = cacheDirectory(env);
     return {
         project: dirname(dirname(fileURLToPath(import.meta.url))),
         state,

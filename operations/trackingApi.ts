@@ -44,12 +44,11 @@ export function wayIn(
 
 /** An answer that is not the one asked for. */
 export class AnswerError extends Error {
-    constructor(
-        request: string,
-        public readonly status: number,
-        text: string,
-    ) {
+    public readonly status: number;
+
+    constructor(request: string, status: number, text: string) {
         super(`${request} answered ${status}: ${text.slice(0, 500)}`);
+        this.status = status;
     }
 }
 
@@ -72,7 +71,10 @@ function tunnelled(direct: buildConnector.BuildOptions, tunnel: NonNullable<Way[
 export class TrackingApi {
     private readonly agent: Agent;
 
-    constructor(private readonly way: Way) {
+    private readonly way: Way;
+
+    constructor(way: Way) {
+        this.way = way;
         const { authorities = [], address, tunnel } = way;
         const bundle = systemBundle(process.env);
         const trusted = bundle === undefined ? [] : [readFileSync(bundle, "utf8")];

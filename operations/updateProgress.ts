@@ -45,13 +45,13 @@ export class UpdateProgress {
     /** A replacement is several steps of one resource. */
     private readonly done = new Set<string>();
     private readonly timer: NodeJS.Timeout;
+    private readonly say: Say;
+    private readonly now: () => number;
 
-    constructor(
-        private readonly say: Say,
-        /** Seconds between lines about what takes long. */
-        period: number,
-        private readonly now: () => number = Date.now,
-    ) {
+    /** `period`: seconds between lines about what takes long. */
+    constructor(say: Say, period: number, now: () => number = Date.now) {
+        this.say = say;
+        this.now = now;
         this.timer = setInterval(() => {
             this.report();
         }, period * 1000);

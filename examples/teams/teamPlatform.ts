@@ -26,6 +26,7 @@ export interface TeamPlatformArgs {
 
 /** MLflow with a login, PostgreSQL and MinIO for one team, on a network of its own. */
 export class TeamPlatform extends pulumi.ComponentResource {
+    public readonly name: string;
     /** URL for clients, once the server is healthy. */
     public readonly trackingUri: pulumi.Output<string>;
     /** Password of the user admin, a secret. */
@@ -33,12 +34,9 @@ export class TeamPlatform extends pulumi.ComponentResource {
     /** How each job ended. */
     public readonly jobRecords: Readonly<Record<string, pulumi.Output<JobRecord>>>;
 
-    constructor(
-        public readonly name: string,
-        args: TeamPlatformArgs,
-        opts?: pulumi.ComponentResourceOptions,
-    ) {
+    constructor(name: string, args: TeamPlatformArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mlflow-teams:index:TeamPlatform", name, {}, opts);
+        this.name = name;
         const { firstPort, images, lastRecords, labels } = args;
         const parent = { parent: this };
         const ports = { mlflow: firstPort, s3: firstPort + 1, console: firstPort + 2 };

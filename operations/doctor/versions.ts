@@ -1,4 +1,5 @@
 /** What this project is run by: Node.js, npm's packages, Pulumi's CLI and plugins. */
+import { advice, fits } from "../../toolchain/node/version.mjs";
 import { installed } from "../installed.mjs";
 import type { Places } from "../places.ts";
 import type { Problem } from "../stackProblems.ts";
@@ -25,11 +26,9 @@ export async function versionFacts(places: Places, env: NodeJS.ProcessEnv): Prom
 }
 
 export function judgeVersions({ node, packagesFit, missingTools, pulumiHome }: VersionFacts): Finding[] {
-    const [major = 0, minor = 0] = node.split(".").map(Number);
     const problems: Problem[] = [];
-    if (major < 20 || (major === 20 && minor < 19)) {
-        const cure = "Install Node.js 20.19 or later (22 is recommended).";
-        problems.push({ level: "fault", what: `Node.js ${node} is too old`, cure });
+    if (!fits(node)) {
+        problems.push({ level: "fault", what: `Node.js ${node} is too old`, cure: advice });
     }
     if (!packagesFit) {
         problems.push({ level: "fault", what: "node_modules is not what package-lock.json says", cure: "npm ci" });

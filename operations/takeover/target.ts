@@ -25,14 +25,26 @@ export type Command = Omit<Job, "image" | "command" | "network" | "name"> & { re
 
 /** The stack, up. */
 export class Target {
+    public readonly stack: Stack;
+    public readonly configuration: Configuration;
+    public readonly variables: Record<string, string>;
+    public readonly images: Readonly<Record<Service, string>>;
+    /** Volume, or directory on the engine's host, of its MinIO's data. */
+    public readonly data: string;
+
     private constructor(
-        public readonly stack: Stack,
-        public readonly configuration: Configuration,
-        public readonly variables: Record<string, string>,
-        public readonly images: Readonly<Record<Service, string>>,
-        /** Volume, or directory on the engine's host, of its MinIO's data. */
-        public readonly data: string,
-    ) {}
+        stack: Stack,
+        configuration: Configuration,
+        variables: Record<string, string>,
+        images: Readonly<Record<Service, string>>,
+        data: string,
+    ) {
+        this.stack = stack;
+        this.configuration = configuration;
+        this.variables = variables;
+        this.images = images;
+        this.data = data;
+    }
 
     /**
      * Looks at the engine. Throws a UserError where the stack is not up, or its services are somebody else's. A takeover that

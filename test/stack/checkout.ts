@@ -25,12 +25,15 @@ export class Checkout {
     /** Program and arguments that run every command, for an engine that is elsewhere. */
     public inside: readonly string[] = [];
 
-    private constructor(
-        /** The copy's directory. */
-        public readonly directory: string,
-        /** XDG_STATE_HOME of every command. */
-        public readonly stateHome: string,
-    ) {}
+    /** The copy's directory. */
+    public readonly directory: string;
+    /** XDG_STATE_HOME of every command. */
+    public readonly stateHome: string;
+
+    private constructor(directory: string, stateHome: string) {
+        this.directory = directory;
+        this.stateHome = stateHome;
+    }
 
     /** Copies what Git would have: tracked files, and new ones that are not ignored. */
     static async make(stateHome?: string): Promise<Checkout> {

@@ -17,16 +17,22 @@ export const earlierPassword = "p@:/ %#'$\\ password";
 
 /** One that runs. */
 export class EarlierInstallation {
-    private constructor(
-        /** Names of the containers that Compose would start and stop. */
-        public readonly s3: string,
-        public readonly mlflow: string,
-        public readonly postgres: Outside,
-        /** Its `.env`. */
-        public readonly env: string,
-        /** The objects: a host directory beside it, or a volume. */
-        public readonly data: string,
-    ) {}
+    /** Names of the containers that Compose would start and stop. */
+    public readonly s3: string;
+    public readonly mlflow: string;
+    public readonly postgres: Outside;
+    /** Its `.env`. */
+    public readonly env: string;
+    /** The objects: a host directory beside it, or a volume. */
+    public readonly data: string;
+
+    private constructor(s3: string, mlflow: string, postgres: Outside, env: string, data: string) {
+        this.s3 = s3;
+        this.mlflow = mlflow;
+        this.postgres = postgres;
+        this.env = env;
+        this.data = data;
+    }
 
     /** Starts one in a directory; `data` is a volume instead of a directory in there. */
     static async make(

@@ -49,12 +49,22 @@ export async function eventually<T>(ask: () => Promise<T>, wanted: (answer: T) =
 
 /** A stack's registry and model servers, for its administrator. */
 export class Registry {
+    private readonly stack: string;
+    private readonly trackingUri: string;
+    private readonly image: string;
+    private readonly login: { readonly username: string; readonly password: string };
+
     constructor(
-        private readonly stack: string,
-        private readonly trackingUri: string,
-        private readonly image: string,
-        private readonly login: { readonly username: string; readonly password: string },
-    ) {}
+        stack: string,
+        trackingUri: string,
+        image: string,
+        login: { readonly username: string; readonly password: string },
+    ) {
+        this.stack = stack;
+        this.trackingUri = trackingUri;
+        this.image = image;
+        this.login = login;
+    }
 
     /** Registers a version of one kind by test/stack/log_model.py, with the Python of the model image. */
     async log(kind: string, model: string, setting?: string): Promise<string> {
@@ -115,7 +125,11 @@ export class Registry {
 
 /** One model server at its published port. */
 export class Served {
-    constructor(private readonly url: string) {}
+    private readonly url: string;
+
+    constructor(url: string) {
+        this.url = url;
+    }
 
     /** What it says of itself; while its container starts, that. */
     async status(): Promise<Status> {

@@ -16,11 +16,14 @@ export const restriction = 'restrict,command="docker system dial-stdio"';
 export class SshServer {
     private server: ChildProcess | undefined;
 
-    private constructor(
-        private readonly root: string,
-        /** TCP port on 127.0.0.1. */
-        public readonly port: number,
-    ) {}
+    private readonly root: string;
+    /** TCP port on 127.0.0.1. */
+    public readonly port: number;
+
+    private constructor(root: string, port: number) {
+        this.root = root;
+        this.port = port;
+    }
 
     /** Starts the server for one key with these options of authorized_keys(5). */
     public static async make(port: number, options = restriction): Promise<SshServer> {

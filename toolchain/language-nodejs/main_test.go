@@ -10,8 +10,8 @@ import (
 func TestFlagsFor(t *testing.T) {
 	cases := map[string][]string{
 		"runtime: nodejs": nil,
-		"runtime:\n  name: nodejs\n  options:\n    typescript: false\n    nodeargs: --import tsx\n": {
-			"-typescript=false", "-nodeargs=--import tsx",
+		"runtime:\n  name: nodejs\n  options:\n    typescript: false\n    nodeargs: --import ./preload.mjs\n": {
+			"-typescript=false", "-nodeargs=--import ./preload.mjs",
 		},
 		"runtime:\n  name: nodejs\n  options:\n    packagemanager: npm\n": nil,
 	}

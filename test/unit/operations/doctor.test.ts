@@ -83,10 +83,10 @@ describe("the engine", () => {
 });
 
 describe("versions", () => {
-    const well = { node: "22.1.0", packagesFit: true, missingTools: [], pulumiHome: "/p" };
+    const well = { node: "24.22.3", packagesFit: true, missingTools: [], pulumiHome: "/p" };
     it.each([
         [well, "ok", /as they should be/, undefined],
-        [{ ...well, node: "20.18.9" }, "fault", /Node\.js 20\.18\.9 is too old/, /20\.19/],
+        [{ ...well, node: "22.22.1" }, "fault", /Node\.js 22\.22\.1 is too old/, /Node\.js 24/],
         [{ ...well, packagesFit: false }, "fault", /not what package-lock\.json says/, /^npm ci$/],
         [
             { ...well, missingTools: ["the docker provider 5"] },

@@ -15,7 +15,11 @@ export const stack = "test";
 
 /** A secret input, as `Registration.inputs` holds it. */
 export class Secret {
-    constructor(readonly value: unknown) {}
+    readonly value: unknown;
+
+    constructor(value: unknown) {
+        this.value = value;
+    }
 }
 export const secret = (value: unknown) => new Secret(value);
 

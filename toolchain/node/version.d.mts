@@ -1,0 +1,2 @@
+export const advice: string;
+export function fits(version: string): boolean;
