@@ -114,6 +114,7 @@ describe("groups", () => {
     it("are those of packages that move together", () => {
         expect(renovate.packageRules.flatMap(({ groupName }) => groupName ?? [])).toEqual([
             "Pulumi",
+            "Node.js",
             "npm development tools",
             "Python packages of the images",
             "MLflow",
