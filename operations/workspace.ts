@@ -21,9 +21,9 @@ export interface Surroundings {
 
 const require = createRequire(import.meta.url);
 
-/** Directory of the CLI that belongs to the npm package `pulumi`, where that package itself looks for it. */
+/** Directory of the CLI of the SDK's version. */
 export function cliRoot(places: Places): string {
-    const { version } = require("pulumi/package.json") as { version: string };
+    const { version } = require("@pulumi/pulumi/package.json") as { version: string };
     return join(places.pulumiHome, "versions", version);
 }
 

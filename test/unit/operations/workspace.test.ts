@@ -114,7 +114,9 @@ describe("a user's state", () => {
 
 describe("Pulumi's variables", () => {
     const places = placesOf({ XDG_STATE_HOME: "/s", XDG_CACHE_HOME: "/c" });
-    const { version } = JSON.parse(readFileSync(join(checkout, "node_modules/pulumi/package.json"), "utf8")) as {
+    const { version } = JSON.parse(
+        readFileSync(join(checkout, "node_modules/@pulumi/pulumi/package.json"), "utf8"),
+    ) as {
         version: string;
     };
     const bin = `/c/mlflow-platform/pulumi/versions/${version}/bin`;
@@ -186,7 +188,7 @@ describe("Pulumi's variables", () => {
         });
     });
 
-    it("find the CLI where npm's package looks for it", () => {
+    it("find the CLI of the SDK's version", () => {
         expect(cliRoot(places)).toBe(`/c/mlflow-platform/pulumi/versions/${version}`);
     });
 });
@@ -368,7 +370,7 @@ describe("the name of a stack", () => {
     /** A CLI whose backend has these stacks. */
     const cli = (...names: string[]) => {
         commands.add(join(cliRoot(commands.places), "bin/pulumi"), {
-            version: "v3.255.0\n",
+            version: "v3.276.0\n",
             "stack ls": JSON.stringify(names.map((name) => ({ name }))),
             "stack select": "",
         });
