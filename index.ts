@@ -20,10 +20,12 @@ import { Origin, currentMaker } from "./components/origin.ts";
 import { Postgres } from "./components/postgres.ts";
 import { ServerCertificate } from "./components/serverCertificate.ts";
 import { Volume } from "./components/volume.ts";
+import { requireCli } from "./cliVersion.ts";
 import { defaultAuthUser, defaultOwner, portOf, readConfiguration } from "./config.ts";
 import { readLastUpdate, recordPlaces } from "./lastUpdate.ts";
 import { accountPrefix } from "./servedModels.ts";
 
+await requireCli();
 const last = await readLastUpdate();
 const config = await readConfiguration(last);
 const { bindAddress, pgHost, minioHost, publicHost } = config;

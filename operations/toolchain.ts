@@ -24,7 +24,7 @@ export interface ToolchainPlan {
     readonly missing: readonly string[];
 }
 
-type Package = "pulumi" | "@pulumi/docker" | "@pulumi/random";
+type Package = "@pulumi/pulumi" | "@pulumi/docker" | "@pulumi/random";
 type Versions = Readonly<Record<Package, string>>;
 
 /** Something that Pulumi needs to run this project. */
@@ -64,7 +64,8 @@ const suffix = process.platform === "win32" ? ".exe" : "";
 const builtMark = "built-from-go-modules";
 
 function toolsOf(versions: Versions): Tool[] {
-    const bin = join("versions", versions.pulumi, "bin");
+    const release = versions["@pulumi/pulumi"];
+    const bin = join("versions", release, "bin");
     const languageHost = join(bin, `pulumi-language-nodejs${suffix}`);
     const cli = join(bin, `pulumi${suffix}`);
     const versionVariable = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version";
@@ -89,14 +90,14 @@ function toolsOf(versions: Versions): Tool[] {
     };
     return [
         {
-            name: `the Pulumi CLI ${versions.pulumi}`,
+            name: `the Pulumi CLI ${release}`,
             file: cli,
             builds: [
                 {
                     file: cli,
                     module: "cli",
                     package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-                    flags: ["-tags=osusergo,grpcnotrace", `-ldflags=-s -w -X ${versionVariable}=v${versions.pulumi}`],
+                    flags: ["-tags=osusergo,grpcnotrace", `-ldflags=-s -w -X ${versionVariable}=v${release}`],
                 },
             ],
             cost: { seconds: 200, moduleCache: 1400, buildCache: 1700, file: 115 },
@@ -120,12 +121,12 @@ function toolsOf(versions: Versions): Tool[] {
     ];
 }
 
-/** Versions of the installed npm packages: the CLI that the package `pulumi` would fetch, and the plugins asked for. */
+/** Versions of the installed npm packages: the SDK, which is the CLI's as well, and the plugins asked for. */
 function installedVersions(): Versions {
     const require = createRequire(import.meta.url);
     const version = (name: Package) => (require(`${name}/package.json`) as { version: string }).version;
     return {
-        pulumi: version("pulumi"),
+        "@pulumi/pulumi": version("@pulumi/pulumi"),
         "@pulumi/docker": version("@pulumi/docker"),
         "@pulumi/random": version("@pulumi/random"),
     };
@@ -167,20 +168,25 @@ export async function planToolchain(opts: {
         return { source: forced, reason: "asked for", ready: false, missing };
     }
     const silent = (await Promise.all(downloadsOf(versions).map(obstacle))).filter((reason) => reason !== undefined);
+    const silence = [...new Set(silent)].join(", ");
     return silent.length === 0
         ? { source: "official", reason: "Pulumi's downloads answer", ready: false, missing }
-        : { source: "modules", reason: `no official downloads here (${silent.join(", ")})`, ready: false, missing };
+        : { source: "modules", reason: `no official downloads here (${silence})`, ready: false, missing };
 }
 
-/** What the npm package `pulumi` asks for first (lib/download.js there), and what the CLI does for a plugin. */
+/**
+ * What `PulumiCommand.install` asks for (automation/cmd.js in the SDK), what that script does, and what the CLI does for a
+ * plugin.
+ */
 function downloadsOf(versions: Versions): URL[] {
-    const release = `v${versions["@pulumi/docker"]}`;
-    const system = process.platform === "win32" ? "windows" : process.platform;
-    const architecture = process.arch === "x64" ? "amd64" : process.arch;
-    const file = `pulumi-resource-docker-${release}-${system}-${architecture}.tar.gz`;
+    const [cli, docker] = [`v${versions["@pulumi/pulumi"]}`, `v${versions["@pulumi/docker"]}`];
+    const { platform, arch } = process;
+    const plugin = `pulumi-resource-docker-${docker}-${platform}-${arch === "x64" ? "amd64" : arch}.tar.gz`;
+    const releases = (repository: string) => `https://github.com/pulumi/${repository}/releases/download`;
     return [
         new URL("https://get.pulumi.com/install.sh"),
-        new URL(`https://github.com/pulumi/pulumi-docker/releases/download/${release}/${file}`),
+        new URL(`${releases("pulumi")}/${cli}/pulumi-${cli}-${platform}-${arch}.tar.gz`),
+        new URL(`${releases("pulumi-docker")}/${docker}/${plugin}`),
     ];
 }
 
@@ -225,37 +231,30 @@ export async function installToolchain(plan: ToolchainPlan, opts: Installation):
 }
 
 async function download(tools: readonly Tool[], versions: Versions, opts: Installation): Promise<void> {
-    const { pulumiHome, projectDir } = opts;
+    const { pulumiHome } = opts;
+    const release = join(pulumiHome, "versions", versions["@pulumi/pulumi"]);
     const cure =
         "Check that this machine reaches get.pulumi.com and github.com, then run this again.\n" +
         "Where it cannot, everything can be built from Go modules: toolchain/README.md.";
     if (tools.some(({ plugin }) => plugin === undefined)) {
         const home = await mkdtemp(join(pulumiHome, "download-"));
+        const what = `fetching the Pulumi CLI ${versions["@pulumi/pulumi"]}`;
+        const installCli = join(import.meta.dirname, "installCli.ts");
         try {
-            const what = `fetching the Pulumi CLI ${versions.pulumi}`;
-            await run(
-                what,
-                "about a minute",
-                opts,
-                cure,
-                join(projectDir, "node_modules", ".bin", "pulumi"),
-                ["version"],
-                {
-                    env: { PULUMI_HOME: home, PULUMI_VERSION: versions.pulumi },
-                },
-            );
-            await replaceDirectory(
-                join(home, "versions", versions.pulumi),
-                join(pulumiHome, "versions", versions.pulumi),
-            );
+            await run(what, "about a minute", opts, cure, process.execPath, [installCli, join(home, "cli")], {
+                // The script's temporary files are among what is removed, and Node.js goes by the proxy that curl goes by.
+                env: { PULUMI_HOME: home, TMPDIR: home, NODE_USE_ENV_PROXY: "1" },
+            });
+            await replaceDirectory(join(home, "cli"), release);
         } finally {
-            await rm(home, { recursive: true, force: true });
+            // What an interruption ended may still be writing.
+            await rm(home, { recursive: true, force: true, maxRetries: 5 });
         }
     }
     for (const { name, file, plugin } of tools) {
         if (plugin !== undefined) {
             await rm(join(pulumiHome, dirname(file)), { recursive: true, force: true });
-            const cli = join(pulumiHome, "versions", versions.pulumi, "bin", `pulumi${suffix}`);
+            const cli = join(release, "bin", `pulumi${suffix}`);
             await run(`fetching ${name}`, "about a minute", opts, cure, cli, ["plugin", "install", ...plugin], {
                 env: { PULUMI_HOME: pulumiHome },
             });

@@ -21,9 +21,9 @@ export interface Surroundings {
 
 const require = createRequire(import.meta.url);
 
-/** Directory of the CLI that belongs to the npm package `pulumi`, where that package itself looks for it. */
+/** Directory of the CLI of the SDK's version. */
 export function cliRoot(places: Places): string {
-    const { version } = require("pulumi/package.json") as { version: string };
+    const { version } = require("@pulumi/pulumi/package.json") as { version: string };
     return join(places.pulumiHome, "versions", version);
 }
 
@@ -85,10 +85,15 @@ export function stackFile(places: Places, stackName: string): string {
 
 /**
  * Whether a stack's salt was made with the passphrase. Pulumi writes the word "pulumi" encrypted beside the salt
- * (pulumi/pulumi, pkg/secrets/passphrase; key: PBKDF2 of SHA-256, a million rounds; AES-256-GCM with a 12-byte nonce).
+ * (pulumi/pulumi, pkg/secrets/passphrase; key: PBKDF2 of SHA-256, a million rounds; AES-256-GCM with a 12-byte nonce). A
+ * format that is not known here counts as fitting: Pulumi itself then says what is wrong.
  */
 export function saltFits(salt: string, passphrase: string): boolean {
-    const [, bytes, , nonce, sealed] = salt.split(":").map((part) => Buffer.from(part, "base64"));
+    const parts = salt.split(":");
+    if (parts[0] !== "v1" || (parts[2] ?? "v1") !== "v1") {
+        return true;
+    }
+    const [, bytes, , nonce, sealed] = parts.map((part) => Buffer.from(part, "base64"));
     if (bytes === undefined || nonce === undefined || sealed === undefined) {
         return false;
     }

@@ -77,7 +77,7 @@ describe("a place with a version that no manager of the bot knows", () => {
             ["components/image.ts", "images/mlflow/Dockerfile", "examples", "test/stack/python.ts"],
         ],
         ["the gateway", builds.gateway.version, ["components/image.ts", "images/gateway/Dockerfile"]],
-        ["Pulumi", npm.devDependencies.pulumi ?? "", ["toolchain/versions.json", ".github"]],
+        ["Pulumi", npm.dependencies["@pulumi/pulumi"] ?? "", ["toolchain/versions.json", ".github"]],
     ])("is known to one of its own: %s", (_name, version, places) => {
         for (const name of tracked.filter((each) => places.some((place) => each.startsWith(place)))) {
             let text: string;

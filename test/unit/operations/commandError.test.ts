@@ -60,7 +60,7 @@ describe("an error of a command", () => {
     });
 
     it("is the same by the Automation API", async () => {
-        commands.add(join(cliRoot(commands.places), "bin/pulumi"), { version: "v3.255.0\n" });
+        commands.add(join(cliRoot(commands.places), "bin/pulumi"), { version: "v3.276.0\n" });
         const workspace = await LocalWorkspace.create({
             workDir: commands.places.project,
             pulumiCommand: await PulumiCommand.get({ root: cliRoot(commands.places) }),
