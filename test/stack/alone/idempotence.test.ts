@@ -1,6 +1,6 @@
 import { expect, inject, it } from "vitest";
-import { Checkout } from "./checkout.ts";
-import { identities } from "./engine.ts";
+import { Checkout } from "../support/checkout.ts";
+import { identities } from "../support/engine.ts";
 
 const platform = inject("generated");
 const { stack } = platform;

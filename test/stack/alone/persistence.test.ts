@@ -2,12 +2,12 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { enginePidFile, startEngine } from "../../operations/engine.ts";
-import { placesOf } from "../../operations/places.ts";
-import { Checkout } from "./checkout.ts";
-import { container, containersOf, dataVolumes, docker, dockerLines, healthy, serverFile } from "./engine.ts";
-import { freePorts } from "./platforms.ts";
-import { runPython } from "./python.ts";
+import { enginePidFile, startEngine } from "../../../operations/engine.ts";
+import { placesOf } from "../../../operations/places.ts";
+import { Checkout } from "../support/checkout.ts";
+import { container, containersOf, dataVolumes, docker, dockerLines, healthy, serverFile } from "../support/engine.ts";
+import { freePorts } from "../support/platforms.ts";
+import { runPython } from "../support/python.ts";
 
 const platform = inject("generated");
 const { stack } = platform;

@@ -36,8 +36,8 @@ import {
 } from "@aws-sdk/client-s3";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { container, docker, healthy, sql } from "./engine.ts";
-import { plantedValues } from "./platforms.ts";
+import { container, docker, healthy, sql } from "../support/engine.ts";
+import { plantedValues } from "../support/platforms.ts";
 
 // What must not work is tried: each attempt has to be refused for want of the right, and what is needed has to work.
 const { stack, ports } = inject("planted");

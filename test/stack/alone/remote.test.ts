@@ -5,10 +5,10 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Checkout } from "./checkout.ts";
-import { containersOf, dockerLines } from "./engine.ts";
-import { freePorts, initStack } from "./platforms.ts";
-import { SshServer } from "./sshServer.ts";
+import { Checkout } from "../support/checkout.ts";
+import { containersOf, dockerLines } from "../support/engine.ts";
+import { freePorts, initStack } from "../support/platforms.ts";
+import { SshServer } from "../support/sshServer.ts";
 
 const stack = "remote";
 let server: SshServer;

@@ -1,11 +1,11 @@
 import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { resourcesOf } from "../../operations/engineObjects.ts";
-import { Checkout } from "./checkout.ts";
-import { bucketKey, docker, healthy, identities, serverFile } from "./engine.ts";
-import { basic, plantedValues } from "./platforms.ts";
-import { runPython } from "./python.ts";
+import { resourcesOf } from "../../../operations/engineObjects.ts";
+import { Checkout } from "../support/checkout.ts";
+import { bucketKey, docker, healthy, identities, serverFile } from "../support/engine.ts";
+import { basic, plantedValues } from "../support/platforms.ts";
+import { runPython } from "../support/python.ts";
 
 /** What a login says: nothing, or the error's code. */
 type Answer = Promise<string | undefined>;

@@ -2,8 +2,8 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { Checkout } from "./checkout.ts";
-import { containersOf, docker, dockerLines, serverFile } from "./engine.ts";
+import { Checkout } from "../support/checkout.ts";
+import { containersOf, docker, dockerLines, serverFile } from "../support/engine.ts";
 
 const platform = inject("planted");
 const { stack } = platform;

@@ -9,8 +9,8 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { docker } from "./engine.ts";
-import { basic, plantedValues } from "./platforms.ts";
+import { docker } from "../support/engine.ts";
+import { basic, plantedValues } from "../support/platforms.ts";
 
 const mebibyte = 2 ** 20;
 const directory = mkdtempSync(join(tmpdir(), "transfers-"));
@@ -133,7 +133,7 @@ describe("through the server", () => {
     });
 
     it.each([
-        "../../../etc/passwd",
+        "../../../../etc/passwd",
         "a/../../b",
         "%2e%2e/%2e%2e/b",
         "..%2f..%2fb",

@@ -11,15 +11,15 @@ import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { issueCertificate, makeAuthority } from "../../components/certificates.ts";
-import { withBrowser } from "./browser.ts";
-import { Checkout } from "./checkout.ts";
-import { clientBlocks, runBlock } from "./clientBlocks.ts";
-import { bucketKey, container, containersOf, docker } from "./engine.ts";
-import { describeImage } from "./imageRules.ts";
-import { basic, freePorts, initStack } from "./platforms.ts";
-import { earlierVersions, lastLine, mlflowVersion, packagesForImage, python, runPython } from "./python.ts";
-import { Registry, eventually } from "./served.ts";
+import { issueCertificate, makeAuthority } from "../../../components/certificates.ts";
+import { withBrowser } from "../support/browser.ts";
+import { Checkout } from "../support/checkout.ts";
+import { clientBlocks, runBlock } from "../support/clientBlocks.ts";
+import { bucketKey, container, containersOf, docker } from "../support/engine.ts";
+import { describeImage } from "../support/imageRules.ts";
+import { basic, freePorts, initStack } from "../support/platforms.ts";
+import { earlierVersions, lastLine, mlflowVersion, packagesForImage, python, runPython, scripts } from "../support/python.ts";
+import { Registry, eventually } from "../support/served.ts";
 
 const generated = inject("generated");
 const checkout = Checkout.at(generated.directory, generated.stateHome);
@@ -94,7 +94,7 @@ async function inContainer(version: string, env: Record<string, string>): Promis
         "--rm",
         `--network=mlflow-platform-${stack}-backend`,
         ...["--entrypoint", packages === undefined ? "/opt/mlflow/bin/python" : "/usr/bin/python3"],
-        ...["--volume", `${home}:${home}:ro`, "--volume", `${import.meta.dirname}:/scripts:ro`],
+        ...["--volume", `${home}:${home}:ro`, "--volume", `${scripts}:/scripts:ro`],
         ...(packages === undefined ? [] : ["--volume", `${packages}:/packages:ro`, "--env", "PYTHONPATH=/packages"]),
         ...Object.entries({ ...env, MLFLOW_DISABLE_TELEMETRY: "true", TMPDIR: "/tmp" }).flatMap(([name, value]) => [
             "--env",
@@ -365,7 +365,7 @@ describe("login, through the server, TLS by a name", () => {
                 "--rm",
                 `--network=mlflow-platform-${stack}-backend`,
                 ...["--entrypoint", "/opt/mlflow/bin/python"],
-                ...["--volume", `${home}:${home}:ro`, "--volume", `${import.meta.dirname}:/scripts:ro`],
+                ...["--volume", `${home}:${home}:ro`, "--volume", `${scripts}:/scripts:ro`],
                 ...["AWS_CA_BUNDLE", "SSL_CERT_FILE"].flatMap((name) => [
                     "--env",
                     `${name}=${person.MLFLOW_TRACKING_SERVER_CERT_PATH ?? ""}`,

@@ -3,12 +3,12 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { type Configuration, keys } from "../../config.ts";
-import { resourcesOf } from "../../operations/engineObjects.ts";
-import { Checkout } from "./checkout.ts";
-import { container, dataVolumes, docker, healthy, identities, sql } from "./engine.ts";
-import { freePorts } from "./platforms.ts";
-import { runPython } from "./python.ts";
+import { type Configuration, keys } from "../../../config.ts";
+import { resourcesOf } from "../../../operations/engineObjects.ts";
+import { Checkout } from "../support/checkout.ts";
+import { container, dataVolumes, docker, healthy, identities, sql } from "../support/engine.ts";
+import { freePorts } from "../support/platforms.ts";
+import { runPython } from "../support/python.ts";
 
 const platform = inject("generated");
 const { stack } = platform;

@@ -4,10 +4,10 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { checkDisk } from "../../operations/stackCheck.ts";
-import { Checkout } from "./checkout.ts";
-import { containersOf, docker, dockerLines, healthy, identities } from "./engine.ts";
-import { initStack } from "./platforms.ts";
+import { checkDisk } from "../../../operations/stackCheck.ts";
+import { Checkout } from "../support/checkout.ts";
+import { containersOf, docker, dockerLines, healthy, identities } from "../support/engine.ts";
+import { initStack } from "../support/platforms.ts";
 
 const platform = inject("generated");
 const { stack } = platform;

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { Checkout } from "./checkout.ts";
-import { container, containersOf, docker, dockerLines } from "./engine.ts";
+import { Checkout } from "../support/checkout.ts";
+import { container, containersOf, docker, dockerLines } from "../support/engine.ts";
 import {
     type Certificates,
     type Outside,
@@ -15,9 +15,9 @@ import {
     outsidePostgres,
     outsideSql,
     outsideUser,
-} from "./outside.ts";
-import { initStack } from "./platforms.ts";
-import { runPython } from "./python.ts";
+} from "../support/outside.ts";
+import { initStack } from "../support/platforms.ts";
+import { runPython } from "../support/python.ts";
 
 const { directory, stateHome, stack: neighbour } = inject("generated");
 const checkout = Checkout.at(directory, stateHome);

@@ -1,8 +1,8 @@
 import { execa } from "execa";
 import { afterEach, describe, expect, inject, it } from "vitest";
-import { Checkout } from "./checkout.ts";
-import { container, docker, healthy, sql } from "./engine.ts";
-import { plantedValues } from "./platforms.ts";
+import { Checkout } from "../support/checkout.ts";
+import { container, docker, healthy, sql } from "../support/engine.ts";
+import { plantedValues } from "../support/platforms.ts";
 
 const platform = inject("planted");
 const { stack } = platform;

@@ -5,13 +5,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execFileSync } from "node:child_process";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { buildTag, builds } from "../../components/image.ts";
-import { pendingOf, resourcesOf } from "../../operations/engineObjects.ts";
-import { Checkout, ending } from "./checkout.ts";
-import { container, containersOf, dockerLines, healthy, identities } from "./engine.ts";
-import { initStack } from "./platforms.ts";
-import { PrivateEngine } from "./privateEngine.ts";
-import { eventually, setModels } from "./served.ts";
+import { buildTag, builds } from "../../../components/image.ts";
+import { pendingOf, resourcesOf } from "../../../operations/engineObjects.ts";
+import { Checkout, ending } from "../support/checkout.ts";
+import { container, containersOf, dockerLines, healthy, identities } from "../support/engine.ts";
+import { initStack } from "../support/platforms.ts";
+import { PrivateEngine } from "../support/privateEngine.ts";
+import { scripts } from "../support/python.ts";
+import { eventually, setModels } from "../support/served.ts";
 
 const stack = "interrupted";
 const services = ["postgres", "minio", "mlflow"] as const;
@@ -45,7 +46,7 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
     async function client(action: "log" | "read", what: string): Promise<Record<string, string>> {
         const python = ["exec", "--interactive", `mlflow-platform-${stack}-mlflow`, "/opt/mlflow/bin/python", "-"];
         const { stdout } = await execa("docker", [...python, "http://127.0.0.1:5000", action, what], {
-            input: readFileSync(join(import.meta.dirname, "log_and_read.py")),
+            input: readFileSync(join(scripts, "log_and_read.py")),
         });
         return JSON.parse(stdout.split("\n").at(-1) ?? "") as Record<string, string>;
     }

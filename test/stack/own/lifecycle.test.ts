@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { execa } from "execa";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { withBrowser } from "./browser.ts";
-import { Checkout, type Ended } from "./checkout.ts";
-import { freePorts, initStack } from "./platforms.ts";
-import { lastLine, python } from "./python.ts";
-import { type Answer, Registry, Served, eventually, isMonotonous, setModels } from "./served.ts";
+import { withBrowser } from "../support/browser.ts";
+import { Checkout, type Ended } from "../support/checkout.ts";
+import { freePorts, initStack } from "../support/platforms.ts";
+import { lastLine, python, scripts } from "../support/python.ts";
+import { type Answer, Registry, Served, eventually, isMonotonous, setModels } from "../support/served.ts";
 
 const generated = inject("generated");
 const checkout = Checkout.at(generated.directory, generated.stateHome);
@@ -91,7 +91,7 @@ async function artifacts(id: string, path = ""): Promise<string[]> {
 async function inProject(script: string, ...args: string[]): Promise<string> {
     const { stdout } = await execa("docker", [
         ...["run", "--rm", `--network=mlflow-platform-${stack}-model-${model}`],
-        ...["--volume", `${import.meta.dirname}:/scripts:ro`],
+        ...["--volume", `${scripts}:/scripts:ro`],
         ...["--volume", `${join(checkout.directory, "examples", "lifecycle")}:/project:ro`],
         ...["--volume", `mlflow-platform-${stack}-model-${model}-records:/var/lib/records:ro`],
         ...["--env", "PYTHONPATH=/project", "--env", "PYTHONDONTWRITEBYTECODE=1"],

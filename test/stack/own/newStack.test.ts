@@ -4,9 +4,9 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
-import { readSettings } from "../../operations/stacks/stackFile.ts";
-import { Checkout, ending } from "./checkout.ts";
-import { freePorts } from "./platforms.ts";
+import { readSettings } from "../../../operations/stacks/stackFile.ts";
+import { Checkout, ending } from "../support/checkout.ts";
+import { freePorts } from "../support/platforms.ts";
 
 const { directory, stateHome } = inject("generated");
 const checkout = Checkout.at(directory, stateHome);

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { placesOf } from "../../operations/places.ts";
-import { cliRoot, pulumiVariables } from "../../operations/workspace.ts";
-import { Checkout } from "./checkout.ts";
+import { placesOf } from "../../../operations/places.ts";
+import { cliRoot, pulumiVariables } from "../../../operations/workspace.ts";
+import { Checkout } from "../support/checkout.ts";
 
 const stack = "dev";
 

@@ -6,10 +6,10 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { resourcesOf } from "../../operations/engineObjects.ts";
-import type { StackPreview } from "../../operations/preview/previewSummary.ts";
-import { Checkout } from "./checkout.ts";
-import { container, dataVolumes, docker, healthy, identities } from "./engine.ts";
+import { resourcesOf } from "../../../operations/engineObjects.ts";
+import type { StackPreview } from "../../../operations/preview/previewSummary.ts";
+import { Checkout } from "../support/checkout.ts";
+import { container, dataVolumes, docker, healthy, identities } from "../support/engine.ts";
 
 const platform = inject("generated");
 const { stack, ports } = platform;

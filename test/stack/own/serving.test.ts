@@ -5,11 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { Checkout } from "./checkout.ts";
-import { container, containersOf, docker } from "./engine.ts";
-import { describeImage } from "./imageRules.ts";
-import { freePorts, initStack } from "./platforms.ts";
-import { Registry, Served, eventually, isMonotonous, setModels } from "./served.ts";
+import { Checkout } from "../support/checkout.ts";
+import { container, containersOf, docker } from "../support/engine.ts";
+import { describeImage } from "../support/imageRules.ts";
+import { freePorts, initStack } from "../support/platforms.ts";
+import { Registry, Served, eventually, isMonotonous, setModels } from "../support/served.ts";
 
 const generated = inject("generated");
 const checkout = Checkout.at(generated.directory, generated.stateHome);

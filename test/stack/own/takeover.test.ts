@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { Checkout, type Ended } from "./checkout.ts";
-import { EarlierInstallation, earlierBucket, earlierPassword } from "./earlier.ts";
-import { container, docker, identities, sql } from "./engine.ts";
-import { initStack } from "./platforms.ts";
-import { runPython } from "./python.ts";
+import { Checkout, type Ended } from "../support/checkout.ts";
+import { EarlierInstallation, earlierBucket, earlierPassword } from "../support/earlier.ts";
+import { container, docker, identities, sql } from "../support/engine.ts";
+import { initStack } from "../support/platforms.ts";
+import { runPython, scripts } from "../support/python.ts";
 
 const { directory, stateHome, stack: neighbour } = inject("generated");
 const checkout = Checkout.at(directory, stateHome);
@@ -142,7 +142,7 @@ describe("a location", () => {
         const { stdout } = await execa(
             "docker",
             ["run", "--rm", "--interactive", "--network", "none", "--read-only", "--tmpfs", "/tmp"].concat(
-                ["--volume", `${join(import.meta.dirname, "locations.py")}:/locations.py:ro`],
+                ["--volume", `${join(scripts, "locations.py")}:/locations.py:ro`],
                 ["--entrypoint", "python", images.mlflow, "/locations.py"],
             ),
             {

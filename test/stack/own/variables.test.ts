@@ -5,12 +5,12 @@ import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { composeKeys } from "../../operations/stacks/importDecisions.ts";
-import { Checkout } from "./checkout.ts";
-import { container, containersOf, docker, sql } from "./engine.ts";
-import { type Outside, gatewayName, outsideMinio, outsidePostgres, outsideSql, outsideUser } from "./outside.ts";
-import { freePorts } from "./platforms.ts";
-import { runPython } from "./python.ts";
+import { composeKeys } from "../../../operations/stacks/importDecisions.ts";
+import { Checkout } from "../support/checkout.ts";
+import { container, containersOf, docker, sql } from "../support/engine.ts";
+import { type Outside, gatewayName, outsideMinio, outsidePostgres, outsideSql, outsideUser } from "../support/outside.ts";
+import { freePorts } from "../support/platforms.ts";
+import { runPython } from "../support/python.ts";
 
 // Each of the Compose file's variables, set by its .env file alone, and seen from outside where it has its effect. One stack
 // runs everything itself; another uses a PostgreSQL and a store that are there already.

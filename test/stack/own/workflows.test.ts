@@ -5,14 +5,14 @@ import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { Checkout } from "./checkout.ts";
+import { Checkout } from "../support/checkout.ts";
 
 interface Step {
     readonly if?: string;
     readonly run?: string;
 }
 const steps = (
-    parse(readFileSync(join(import.meta.dirname, "../../.github/workflows/preview.yml"), "utf8")) as {
+    parse(readFileSync(join(import.meta.dirname, "../../../.github/workflows/preview.yml"), "utf8")) as {
         jobs: { check: { steps: Step[] } };
     }
 ).jobs.check.steps.filter(({ run }) => run !== undefined);

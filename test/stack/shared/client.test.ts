@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { Checkout } from "./checkout.ts";
-import { docker, dockerLines, sql } from "./engine.ts";
-import { freshEnvironment, runPython } from "./python.ts";
+import { Checkout } from "../support/checkout.ts";
+import { docker, dockerLines, sql } from "../support/engine.ts";
+import { freshEnvironment, runPython } from "../support/python.ts";
 
 const platform = inject("generated");
 const checkout = Checkout.at(platform.directory, platform.stateHome);

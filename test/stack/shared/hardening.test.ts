@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, inject, it } from "vitest";
-import { container, containersOf, services } from "./engine.ts";
+import { container, containersOf, services } from "../support/engine.ts";
 
 const { stack, directory, ports } = inject("generated");
 

@@ -1,7 +1,7 @@
 import { execa } from "execa";
 import { expect, inject, it } from "vitest";
-import { container, docker, services } from "./engine.ts";
-import { describeImage, inspectImage } from "./imageRules.ts";
+import { container, docker, services } from "../support/engine.ts";
+import { describeImage, inspectImage } from "../support/imageRules.ts";
 
 const { stack } = inject("generated");
 

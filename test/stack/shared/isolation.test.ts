@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { expect, inject, it } from "vitest";
-import { containersOf, docker, dockerLines } from "./engine.ts";
-import { type Platform, basic, plantedValues } from "./platforms.ts";
-import { runPython } from "./python.ts";
+import { containersOf, docker, dockerLines } from "../support/engine.ts";
+import { type Platform, basic, plantedValues } from "../support/platforms.ts";
+import { runPython } from "../support/python.ts";
 
 const platforms = [inject("generated"), inject("planted")];
 

@@ -1,10 +1,10 @@
 import { ListBucketsCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import { readdirSync } from "node:fs";
 import { beforeAll, expect, inject, it } from "vitest";
-import { Checkout } from "./checkout.ts";
-import { container, docker, sql } from "./engine.ts";
-import { plantedValues } from "./platforms.ts";
-import { runPython } from "./python.ts";
+import { Checkout } from "../support/checkout.ts";
+import { container, docker, sql } from "../support/engine.ts";
+import { plantedValues } from "../support/platforms.ts";
+import { runPython } from "../support/python.ts";
 
 // A platform with another value than the default for every key that has an effect on a running service; that images,
 // waits and a volume's name have one is shown where those are changed.

@@ -2,9 +2,9 @@
 import { randomBytes } from "node:crypto";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { Checkout } from "./checkout.ts";
-import { docker, sql } from "./engine.ts";
-import { basic, plantedValues } from "./platforms.ts";
+import { Checkout } from "../support/checkout.ts";
+import { docker, sql } from "../support/engine.ts";
+import { basic, plantedValues } from "../support/platforms.ts";
 
 const platform = inject("planted");
 const { stack, trackingUri } = platform;

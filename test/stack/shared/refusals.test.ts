@@ -4,9 +4,9 @@ import { type Server, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, inject, it } from "vitest";
-import { resourcesOf } from "../../operations/engineObjects.ts";
-import { Checkout } from "./checkout.ts";
-import { dockerLines, identities } from "./engine.ts";
+import { resourcesOf } from "../../../operations/engineObjects.ts";
+import { Checkout } from "../support/checkout.ts";
+import { dockerLines, identities } from "../support/engine.ts";
 
 const platform = inject("generated");
 const { stack } = platform;

@@ -14,8 +14,9 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { bridgeGateway, container } from "./engine.ts";
-import { type Outside, certificates, gatewayName, outsideMinio, outsideUser } from "./outside.ts";
+import { bridgeGateway, container } from "../support/engine.ts";
+import { type Outside, certificates, gatewayName, outsideMinio, outsideUser } from "../support/outside.ts";
+import { scripts } from "../support/python.ts";
 
 // What our patches of MinIO are for (images/minio/patches): each of these requests did what it asked for without them.
 const { stack } = inject("generated");
@@ -332,7 +333,7 @@ describe("a presigned URL", () => {
 });
 
 it("boto3 works over HTTP and HTTPS, with trailers that are not signed where it sends them", async () => {
-    const script = readFileSync(join(import.meta.dirname, "signatures.py"), "utf8");
+    const script = readFileSync(join(scripts, "signatures.py"), "utf8");
     const boto = async (endpoint: string) => {
         const environment = { AWS_ACCESS_KEY_ID: key, AWS_SECRET_ACCESS_KEY: secret, AUTHORITY: authority };
         const options = Object.keys(environment).flatMap((name) => ["--env", name]);

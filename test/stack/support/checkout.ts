@@ -4,14 +4,13 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import type { Deployment } from "@pulumi/pulumi/automation/index.js";
-import { keys } from "../../config.ts";
-import { placesOf } from "../../operations/places.ts";
-import { cliRoot, pulumiVariables } from "../../operations/workspace.ts";
+import { keys } from "../../../config.ts";
+import { placesOf } from "../../../operations/places.ts";
+import { cliRoot, pulumiVariables } from "../../../operations/workspace.ts";
 
-const project = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const project = join(import.meta.dirname, "../../..");
 
 /** How a command ended. */
 export interface Ended {

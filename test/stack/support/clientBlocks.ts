@@ -5,15 +5,14 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { execa } from "execa";
-import { writeBuildSecrets } from "../../components/buildSecrets.ts";
-import { pinnedBase } from "../../operations/baseImage.ts";
-import { placesOf } from "../../operations/places.ts";
+import { writeBuildSecrets } from "../../../components/buildSecrets.ts";
+import { pinnedBase } from "../../../operations/baseImage.ts";
+import { placesOf } from "../../../operations/places.ts";
 import { docker } from "./engine.ts";
 import { python } from "./python.ts";
 
-const project = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const project = join(import.meta.dirname, "../../..");
 
 /** A fenced block. */
 export interface Block {

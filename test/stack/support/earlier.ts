@@ -1,15 +1,12 @@
 /** An earlier installation, as its Compose file made it: MLflow 2.x, MinIO with its root keys, PostgreSQL outside. */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { docker } from "./engine.ts";
 import { type Outside, gatewayName, outsidePostgres, outsideSql } from "./outside.ts";
-import { earlierServerForImage, lastLine } from "./python.ts";
-
-const scripts = dirname(fileURLToPath(import.meta.url));
+import { earlierServerForImage, lastLine, scripts } from "./python.ts";
 
 /** Its bucket, and a database password that formats on the way could trip over. */
 export const earlierBucket = "mlflow-artifacts.old";
@@ -110,7 +107,7 @@ export class EarlierInstallation {
         await until(() => docker("exec", this.mlflow, "/usr/bin/python3", "-c", ask));
     }
 
-    /** Runs a script of this directory with its own client. */
+    /** Runs one of the tests' scripts with its own client. */
     async python(script: string, ...args: string[]): Promise<string> {
         const { stdout } = await execa("docker", [
             ...["exec", this.mlflow, "/usr/bin/python3", `/scripts/${script}`],

@@ -1,6 +1,6 @@
 /** What holds for each image that the project builds. */
 import { describe, expect, it } from "vitest";
-import { publicMirrors } from "../../components/buildSecrets.ts";
+import { publicMirrors } from "../../../components/buildSecrets.ts";
 import { docker } from "./engine.ts";
 
 /** What `docker image inspect` says, as far as it is read here. */

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { issueCertificate, makeAuthority } from "../../components/certificates.ts";
+import { issueCertificate, makeAuthority } from "../../../components/certificates.ts";
 import { bridgeGateway, docker } from "./engine.ts";
 import { freePorts } from "./platforms.ts";
 

@@ -1,9 +1,11 @@
 /** Real MLflow clients: virtual environments on this host, and what a container of the server's image runs them from. */
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { execa } from "execa";
-import { placesOf } from "../../operations/places.ts";
+import { placesOf } from "../../../operations/places.ts";
+
+/** Where the tests' Python scripts are. */
+export const scripts = join(import.meta.dirname, "../scripts");
 
 /** Version of the client; the server's. */
 export const mlflowVersion = "3.17.2";
@@ -70,16 +72,14 @@ export function lastLine(output: string): unknown {
     return JSON.parse(output.split("\n").at(-1) ?? "");
 }
 
-/** Runs a script of this directory with arguments; returns what it printed as JSON. */
-
+/** Runs one of those scripts with arguments; returns what it printed as JSON. */
 export async function runPython<T>(
     script: string,
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
     version: string = mlflowVersion,
 ): Promise<T> {
-    const path = join(dirname(fileURLToPath(import.meta.url)), script);
-    const { stdout } = await execa(await python(version), [path, ...args], {
+    const { stdout } = await execa(await python(version), [join(scripts, script), ...args], {
         env: { ...env, GIT_PYTHON_REFRESH: "quiet", MLFLOW_DISABLE_TELEMETRY: "true" },
         // What must not reach the platform: a client on this host has none of it.
         extendEnv: true,

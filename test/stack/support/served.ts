@@ -1,12 +1,7 @@
 /** Served models of a stack, as tests make, promote and call them. */
-import { fileURLToPath } from "node:url";
-import { dirname } from "node:path";
 import { execa } from "execa";
 import type { Checkout } from "./checkout.ts";
-import { lastLine } from "./python.ts";
-
-/** Where the tests' scripts are. */
-const scripts = dirname(fileURLToPath(import.meta.url));
+import { lastLine, scripts } from "./python.ts";
 
 /** What a model server says of itself. */
 export interface Status {

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { installPackages } from "../../operations/engine.ts";
+import { installPackages } from "../../../operations/engine.ts";
 
 /** What docs/remote-engine.md gives a key for an engine: it reaches that, and nothing else of the host. */
 export const restriction = 'restrict,command="docker system dial-stdio"';
