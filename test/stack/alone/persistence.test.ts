@@ -1,61 +1,27 @@
-import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { enginePidFile, startEngine } from "../../../operations/engine.ts";
 import { placesOf } from "../../../operations/places.ts";
 import { Checkout } from "../support/checkout.ts";
-import { container, containersOf, dataVolumes, docker, dockerLines, healthy, serverFile } from "../support/engine.ts";
+import { container, containersOf, docker, healthy } from "../support/engine.ts";
+import { keptBy } from "../support/kept.ts";
 import { freePorts } from "../support/platforms.ts";
-import { runPython } from "../support/python.ts";
 
 const platform = inject("generated");
 const { stack } = platform;
 const checkout = Checkout.at(platform.directory, platform.stateHome);
 
-/** A run that was logged before anything changed, and the credentials of that time. */
-let runId: string;
-let credentials: Record<string, unknown>;
-const text = `kept ${randomBytes(4).toString("hex")}`;
-
-async function credentialsNow(): Promise<Record<string, unknown>> {
-    const { pgUri, minioRootUser, minioRootPassword } = await checkout.outputs(stack);
-    const files = await Promise.all(
-        ["pgpass", "aws_credentials", "kek_passphrase"].map((file) => serverFile(stack, file)),
-    );
-    return { pgUri, minioRootUser, minioRootPassword, files };
-}
-
-let volumesBefore: string[];
-
-async function expectEverythingThere(trackingUri = platform.trackingUri): Promise<void> {
-    await healthy(stack);
-    expect(await runPython("log_and_read.py", [trackingUri, "read", runId])).toEqual({ param: text, artifact: text });
-    expect(await credentialsNow()).toEqual(credentials);
-    expect(await dataVolumes(stack)).toEqual(volumesBefore);
-}
-
 const up = () => checkout.pulumi(stack, "up", "--yes", "--skip-preview");
 const set = (key: string, value: string) => checkout.pulumi(stack, "config", "set", key, value);
 const reset = (key: string) => checkout.pulumi(stack, "config", "rm", key);
 
+let expectEverythingThere: (trackingUri?: string) => Promise<void>;
 beforeAll(async () => {
-    ({ runId } = await runPython<{ runId: string }>("log_and_read.py", [platform.trackingUri, "log", text]));
-    credentials = await credentialsNow();
-    volumesBefore = await dataVolumes(stack);
+    expectEverythingThere = await keptBy(platform);
 });
 
 describe("every run, artifact and credential is still there", () => {
-    it("after npm stop and npm start", async () => {
-        await checkout.ok("stop", ["--stack", stack]);
-        expect(await containersOf(stack)).toEqual([]);
-        expect(
-            await dockerLines("network", "ls", "--quiet", "--filter", `label=mlflow-platform.stack=${stack}`),
-        ).toEqual([]);
-        await checkout.ok("start", ["--stack", stack]);
-        await expectEverythingThere();
-    });
-
     it("after a change of limits, which replaces that container only", async () => {
         const before = Object.fromEntries((await containersOf(stack)).map(({ Name, Id }) => [Name, Id]));
         await set("mlflowCpus", "1.5");

@@ -4,6 +4,7 @@ import { execa } from "execa";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { Checkout } from "../support/checkout.ts";
 import { containersOf, docker, dockerLines, serverFile } from "../support/engine.ts";
+import { plantedSecrets } from "../support/platforms.ts";
 
 const platform = inject("planted");
 const { stack } = platform;
@@ -32,7 +33,7 @@ function forms(value: string): string[] {
 let secrets: Record<string, string>;
 
 beforeAll(async () => {
-    const planted = inject("plantedSecrets");
+    const planted = plantedSecrets;
     expect((await checkout.outputs(stack)).minioRootPassword).toBe(planted.minioRootPassword);
     // What is always generated: two files of the server, and the authority's key.
     const kek = await serverFile(stack, "kek_passphrase");
@@ -67,7 +68,7 @@ function filesUnder(directory: string): string[] {
 
 describe("no secret value is", () => {
     it("missed by the search itself", () => {
-        const [name = "", value = ""] = Object.entries(inject("plantedSecrets"))[0] ?? [];
+        const [name = "", value = ""] = Object.entries(plantedSecrets)[0] ?? [];
         for (const text of [
             `x${value}y`,
             JSON.stringify({ a: value }),
@@ -141,14 +142,7 @@ describe("no secret value is", () => {
             expect(leaks(up)).toEqual([]);
             expect(up).not.toContain(value);
         } finally {
-            await checkout.pulumi(
-                stack,
-                "config",
-                "set",
-                "--secret",
-                "pgPassword",
-                inject("plantedSecrets").pgPassword ?? "",
-            );
+            await checkout.pulumi(stack, "config", "set", "--secret", "pgPassword", plantedSecrets.pgPassword ?? "");
             await checkout.pulumi(stack, "up", "--yes", "--skip-preview");
         }
     });

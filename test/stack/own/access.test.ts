@@ -18,11 +18,19 @@ import { clientBlocks, runBlock } from "../support/clientBlocks.ts";
 import { bucketKey, container, containersOf, docker } from "../support/engine.ts";
 import { describeImage } from "../support/imageRules.ts";
 import { basic, freePorts, initStack } from "../support/platforms.ts";
-import { earlierVersions, lastLine, mlflowVersion, packagesForImage, python, runPython, scripts } from "../support/python.ts";
+import {
+    earlierVersions,
+    lastLine,
+    mlflowVersion,
+    packagesForImage,
+    python,
+    runPython,
+    scripts,
+} from "../support/python.ts";
 import { Registry, eventually } from "../support/served.ts";
 
-const generated = inject("generated");
-const checkout = Checkout.at(generated.directory, generated.stateHome);
+const { directory, stateHome } = inject("checkout");
+const checkout = Checkout.at(directory, stateHome);
 const stack = `access-${randomBytes(2).toString("hex")}`;
 const [old, recent] = earlierVersions;
 

@@ -2,17 +2,16 @@ import { S3Client, ListBucketsCommand } from "@aws-sdk/client-s3";
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Configuration, keys } from "../../../config.ts";
 import { resourcesOf } from "../../../operations/engineObjects.ts";
-import { Checkout } from "../support/checkout.ts";
 import { container, dataVolumes, docker, healthy, identities, sql } from "../support/engine.ts";
-import { freePorts } from "../support/platforms.ts";
+import { own } from "../support/own.ts";
+import { freePorts, makeGenerated } from "../support/platforms.ts";
 import { runPython } from "../support/python.ts";
 
-const platform = inject("generated");
+const { checkout, made: platform } = await own(makeGenerated);
 const { stack } = platform;
-const checkout = Checkout.at(platform.directory, platform.stateHome);
 
 /** A change of a container and of whatever is replaced with it. */
 const replaced = (...names: string[]) => Object.fromEntries(names.map((name) => [`Container ${name}`, "replace"]));

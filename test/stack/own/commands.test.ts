@@ -3,15 +3,15 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writ
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkDisk } from "../../../operations/stackCheck.ts";
 import { Checkout } from "../support/checkout.ts";
 import { containersOf, docker, dockerLines, healthy, identities } from "../support/engine.ts";
-import { initStack } from "../support/platforms.ts";
+import { own } from "../support/own.ts";
+import { initStack, makeGenerated } from "../support/platforms.ts";
 
-const platform = inject("generated");
+const { checkout, made: platform } = await own(makeGenerated);
 const { stack } = platform;
-const checkout = Checkout.at(platform.directory, platform.stateHome);
 
 const filter = (name: string) => ["--filter", `label=mlflow-platform.stack=${name}`];
 

@@ -1,13 +1,14 @@
 import { execa } from "execa";
-import { afterEach, describe, expect, inject, it } from "vitest";
-import { Checkout } from "../support/checkout.ts";
+import { afterEach, describe, expect, it } from "vitest";
 import { container, docker, healthy, sql } from "../support/engine.ts";
-import { plantedValues } from "../support/platforms.ts";
+import { own } from "../support/own.ts";
+import { makePlanted, plantedSecrets, plantedValues } from "../support/platforms.ts";
 
-const platform = inject("planted");
-const { stack } = platform;
+const {
+    checkout,
+    made: { stack },
+} = await own(makePlanted);
 const database = plantedValues.pgDatabase?.value;
-const checkout = Checkout.at(platform.directory, platform.stateHome);
 
 describe("an update is red until it works", () => {
     afterEach(async () => {
@@ -25,7 +26,7 @@ describe("an update is red until it works", () => {
         expect(first.code).not.toBe(0);
         expect(first.output).toContain("job mlflow-migrate ended with exit code");
         expect(first.output).toContain("ffffffffffff");
-        for (const value of [...Object.values(inject("plantedSecrets")), "another-owner-password"]) {
+        for (const value of [...Object.values(plantedSecrets), "another-owner-password"]) {
             expect(first.output).not.toContain(value);
         }
         const ran = (await container(stack, "mlflow-migrate")).Id;
@@ -45,7 +46,7 @@ describe("an update is red until it works", () => {
             "set",
             "--secret",
             "pgOwnerPassword",
-            inject("plantedSecrets").pgOwnerPassword ?? "",
+            plantedSecrets.pgOwnerPassword ?? "",
         );
     });
 
@@ -59,7 +60,7 @@ describe("an update is red until it works", () => {
                 `RUN printf '#!/bin/bash\\n%s\\n' '${talk}' >/usr/local/bin/provision\nUSER 1000:1000\n`,
             env: { DOCKER_BUILDKIT: "0" },
         });
-        const secrets = inject("plantedSecrets");
+        const secrets = plantedSecrets;
         // From the last awkward character on; resources have the rest in their names.
         const ends = [secrets.minioRootPassword ?? "", secrets.minioSecretAccessKey ?? ""].map((value) =>
             value.slice(value.lastIndexOf("=")),
@@ -101,7 +102,7 @@ describe("an update is red until it works", () => {
             expect(code).toBe(1);
             expect(output).toContain(`The last log lines of mlflow-platform-${stack}-mlflow:`);
             expect(output).toContain("a word before the end");
-            for (const value of Object.values(inject("plantedSecrets"))) {
+            for (const value of Object.values(plantedSecrets)) {
                 expect(output).not.toContain(value);
             }
         } finally {

@@ -158,7 +158,7 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
         process.env.DOCKER_HOST = sharedHost;
         try {
             if ((await execa("docker", ["image", "inspect", tag], { reject: false })).exitCode !== 0) {
-                const { directory, stateHome } = inject("generated");
+                const { directory, stateHome } = inject("checkout");
                 const builder = Checkout.at(directory, stateHome);
                 const name = `gateway-${randomBytes(2).toString("hex")}`;
                 await initStack(builder, name);

@@ -12,8 +12,8 @@ import { freePorts, initStack } from "../support/platforms.ts";
 import { lastLine, python, scripts } from "../support/python.ts";
 import { type Answer, Registry, Served, eventually, isMonotonous, setModels } from "../support/served.ts";
 
-const generated = inject("generated");
-const checkout = Checkout.at(generated.directory, generated.stateHome);
+const { directory, stateHome } = inject("checkout");
+const checkout = Checkout.at(directory, stateHome);
 const stack = `lifecycle-${randomBytes(2).toString("hex")}`;
 const model = "breast-cancer";
 

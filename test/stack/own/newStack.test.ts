@@ -3,13 +3,15 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSy
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { readSettings } from "../../../operations/stacks/stackFile.ts";
-import { Checkout, ending } from "../support/checkout.ts";
+import { ending } from "../support/checkout.ts";
+import { own } from "../support/own.ts";
 import { freePorts } from "../support/platforms.ts";
 
-const { directory, stateHome } = inject("generated");
-const checkout = Checkout.at(directory, stateHome);
+const there = "there";
+const { checkout } = await own((place) => place.ok("pulumi", ["stack", "init", there]));
+const { directory } = checkout;
 const name = `new-${randomBytes(2).toString("hex")}`;
 const file = join(directory, `Pulumi.${name}.yaml`);
 const scratch = mkdtempSync(join(tmpdir(), "mlflow-new-"));
@@ -108,7 +110,7 @@ describe("npm run new-stack leaves nothing behind when it refuses", () => {
     });
 
     it("a stack or a file that is there", async () => {
-        expect(await refused("new-stack", [inject("generated").stack, "--yes"])).toContain("There is a stack");
+        expect(await refused("new-stack", [there, "--yes"])).toContain("There is a stack");
         expect(await refused("new-stack", ["staging", "--yes"])).toContain(
             "There is a file Pulumi.staging.yaml already",
         );

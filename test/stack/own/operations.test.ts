@@ -6,21 +6,23 @@ import { createServer } from "node:http";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Finding } from "../../../operations/doctor/finding.ts";
 import { inOrder, parseLine } from "../../../operations/status/logs.ts";
 import type { StackStatus } from "../../../operations/status/stackStatus.ts";
 import { givenCertificate } from "../../unit/support/certificates.ts";
-import { Checkout, ending } from "../support/checkout.ts";
+import { ending } from "../support/checkout.ts";
 import { container, docker, dockerLines, healthy, identities } from "../support/engine.ts";
-import { initStack } from "../support/platforms.ts";
+import { own } from "../support/own.ts";
+import { initStack, makeGenerated, makePlanted, minioDataOf, plantedSecrets } from "../support/platforms.ts";
 import { mlflowVersion, python } from "../support/python.ts";
 import { eventually } from "../support/served.ts";
 
-const platform = inject("generated");
-const planted = inject("planted");
+const {
+    checkout,
+    made: [platform, planted],
+} = await own(async (place) => [await makeGenerated(place), await makePlanted(place)] as const);
 const { stack } = platform;
-const checkout = Checkout.at(platform.directory, platform.stateHome);
 const state = join(platform.stateHome, "mlflow-platform");
 const locks = join(state, "backend/.pulumi/locks/organization/mlflow-platform", stack);
 
@@ -119,8 +121,8 @@ describe("npm run status", () => {
         ];
         expect(texts.map(({ code }) => code)).toEqual([0, 0, 0]);
         const { disks } = JSON.parse(texts[1]?.stdout ?? "") as StackStatus;
-        expect(disks.map(({ what, path }) => [what, path])).toContainEqual(["minioVolumePath", inject("minioData")]);
-        for (const secret of Object.values(inject("plantedSecrets"))) {
+        expect(disks.map(({ what, path }) => [what, path])).toContainEqual(["minioVolumePath", minioDataOf(platform)]);
+        for (const secret of Object.values(plantedSecrets)) {
             for (const { stdout, stderr } of texts) {
                 expect(stdout + stderr).not.toContain(secret);
             }

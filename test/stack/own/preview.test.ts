@@ -1,19 +1,20 @@
 /** `npm run preview`, `npm run drift` and the policy pack on real stacks; and previews of a clone that has neither state nor engine. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { resourcesOf } from "../../../operations/engineObjects.ts";
 import type { StackPreview } from "../../../operations/preview/previewSummary.ts";
 import { Checkout } from "../support/checkout.ts";
 import { container, dataVolumes, docker, healthy, identities } from "../support/engine.ts";
+import { own } from "../support/own.ts";
+import { makeGenerated } from "../support/platforms.ts";
 
-const platform = inject("generated");
+const { checkout, made: platform } = await own(makeGenerated);
 const { stack, ports } = platform;
-const checkout = Checkout.at(platform.directory, platform.stateHome);
 
 /** The stack's file in the backend, byte by byte. */
 const stateFile = (stateHome: string) =>
@@ -202,7 +203,9 @@ config:
     it("work for every stack file that is there, name the placeholders, and leave nothing behind", async () => {
         const before = stackFiles(clone);
         const file = join(temporary, "previews.md");
-        const { code, output } = await clone.run("preview", ["--out", file], withoutEngine);
+        const scratch = join(temporary, "scratch");
+        mkdirSync(scratch);
+        const { code, output } = await clone.run("preview", ["--out", file], { ...withoutEngine, TMPDIR: scratch });
         expect(output).not.toContain("failed");
         expect(code).toBe(0);
         const summary = readFileSync(file, "utf8");
@@ -228,7 +231,7 @@ config:
         expect(summary).toContain("Left out: `docker:host`.");
         expect(stackFiles(clone)).toEqual(before);
         expect(existsSync(clone.stateHome)).toBe(false);
-        expect(readdirSync(tmpdir()).filter((name) => name.startsWith("mlflow-platform-preview-"))).toEqual([]);
+        expect(readdirSync(scratch).filter((name) => name.startsWith("mlflow-platform-preview-"))).toEqual([]);
     });
 
     it("still find what is wrong with a configuration, in one stack, beside the others", async () => {

@@ -11,8 +11,8 @@ import { describeImage } from "../support/imageRules.ts";
 import { freePorts, initStack } from "../support/platforms.ts";
 import { Registry, Served, eventually, isMonotonous, setModels } from "../support/served.ts";
 
-const generated = inject("generated");
-const checkout = Checkout.at(generated.directory, generated.stateHome);
+const { directory, stateHome } = inject("checkout");
+const checkout = Checkout.at(directory, stateHome);
 const stack = `serving-${randomBytes(2).toString("hex")}`;
 const password = "planted-admin-password";
 

@@ -8,7 +8,14 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { composeKeys } from "../../../operations/stacks/importDecisions.ts";
 import { Checkout } from "../support/checkout.ts";
 import { container, containersOf, docker, sql } from "../support/engine.ts";
-import { type Outside, gatewayName, outsideMinio, outsidePostgres, outsideSql, outsideUser } from "../support/outside.ts";
+import {
+    type Outside,
+    gatewayName,
+    outsideMinio,
+    outsidePostgres,
+    outsideSql,
+    outsideUser,
+} from "../support/outside.ts";
 import { freePorts } from "../support/platforms.ts";
 import { runPython } from "../support/python.ts";
 

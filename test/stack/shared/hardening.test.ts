@@ -2,8 +2,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, inject, it } from "vitest";
 import { container, containersOf, services } from "../support/engine.ts";
+import { plantedValues } from "../support/platforms.ts";
 
-const { stack, directory, ports } = inject("generated");
+const { stack, directory, ports } = inject("planted");
+const address = plantedValues.bindAddress?.value ?? "";
 
 /** Rows of the table "Capabilities" in docs/security.md: container → capabilities that stay. */
 function documentedCapabilities(): Record<string, string> {
@@ -54,12 +56,12 @@ describe.each(services)("the long-running container %s", (name) => {
     });
 });
 
-it("publishes on loopback, and nothing but what is asked for", async () => {
+it("publishes on the address that is set, and nothing but what is asked for", async () => {
     const bindings = (await containersOf(stack)).flatMap(({ HostConfig }) =>
         Object.values(HostConfig.PortBindings ?? {}).flatMap((list) => list ?? []),
     );
     expect(bindings.map(({ HostIp, HostPort }) => `${HostIp}:${HostPort}`).sort()).toEqual(
-        [ports.mlflow, ports.s3, ports.console].map((port) => `127.0.0.1:${port}`).sort(),
+        [ports.mlflow, ports.s3, ports.console].map((port) => `${address}:${port}`).sort(),
     );
 });
 

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { beforeAll, expect, inject, it } from "vitest";
 import { Checkout } from "../support/checkout.ts";
 import { container, docker, sql } from "../support/engine.ts";
-import { plantedValues } from "../support/platforms.ts";
+import { minioDataOf, plantedValues } from "../support/platforms.ts";
 import { runPython } from "../support/python.ts";
 
 // A platform with another value than the default for every key that has an effect on a running service; that images,
@@ -94,8 +94,8 @@ it("minioRootUser, minioRootPassword: log in; MLflow has neither", async () => {
 
 it("minioVolumePath: the objects are in that directory of the host", async () => {
     const data = (await container(stack, "minio")).Mounts.find(({ Destination }) => Destination === "/data");
-    expect(data).toMatchObject({ Type: "bind", Source: inject("minioData") });
-    expect(readdirSync(inject("minioData"))).toContain(value("mlflowBucketName"));
+    expect(data).toMatchObject({ Type: "bind", Source: minioDataOf(platform) });
+    expect(readdirSync(minioDataOf(platform))).toContain(value("mlflowBucketName"));
 });
 
 it("mlflowWorkers: one process that serves", async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { type Browser, chromium } from "playwright-core";
+import { inTurn } from "./turn.ts";
 
 const browsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
@@ -11,9 +12,11 @@ const browsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/go
 async function install(): Promise<string> {
     const found = () => browsers.find((path) => existsSync(path));
     if (found() === undefined || !existsSync("/usr/bin/certutil")) {
-        await execa("apt-get", ["update"]);
-        await execa("apt-get", ["install", "--yes", "--no-install-recommends", "chromium", "libnss3-tools"], {
-            env: { DEBIAN_FRONTEND: "noninteractive" },
+        await inTurn("apt", async () => {
+            await execa("apt-get", ["update"]);
+            await execa("apt-get", ["install", "--yes", "--no-install-recommends", "chromium", "libnss3-tools"], {
+                env: { DEBIAN_FRONTEND: "noninteractive" },
+            });
         });
     }
     return found() ?? "/usr/bin/chromium";

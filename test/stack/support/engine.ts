@@ -1,9 +1,13 @@
 /** What the tests ask the Docker engine. */
 import { execa } from "execa";
+import { runLabel, runVariable } from "../../../operations/testing/runs.ts";
 
-/** Runs a docker command; returns its standard output. */
+/** Runs a docker command; returns its standard output. What it makes carries the label of this test run. */
 export async function docker(...args: string[]): Promise<string> {
-    return (await execa("docker", args)).stdout;
+    const run = process.env[runVariable];
+    const words = /^(?:run|create|(?:network|volume) create)(?= |$)/.exec(args.join(" "))?.[0].split(" ").length ?? 0;
+    const label = run === undefined || words === 0 ? [] : ["--label", `${runLabel}=${run}`];
+    return (await execa("docker", [...args.slice(0, words), ...label, ...args.slice(words)])).stdout;
 }
 
 /** Lines of a docker command's output. */
@@ -85,7 +89,12 @@ export async function bucketKey(stack: string): Promise<{ id: string; secret: st
 
 /** What tells a stack's data volumes from others that took their place. */
 export async function dataVolumes(stack: string): Promise<string[]> {
-    const names = ["gateway_data", "minio_data", "postgres_data"].map((name) => `mlflow-platform-${stack}-${name}`);
+    const labelled = ["--filter", `label=mlflow-platform.stack=${stack}`];
+    const names = (await dockerLines("volume", "ls", "--quiet", ...labelled)).filter((name) => name.endsWith("_data"));
+    // Without minioVolumePath there are three.
+    if (names.length < 2) {
+        throw new Error(`stack ${stack} has no other data volumes than these: ${names.join(", ")}`);
+    }
     return dockerLines("volume", "inspect", "--format", "{{.Name}} {{.CreatedAt}}", ...names);
 }
 

@@ -1,13 +1,11 @@
 /**
- * Two platforms for all stack tests, made by the project's own commands in a fresh copy of the checkout:
- * `generated` has the configuration of the stack dev, without login, but for its ports; `planted` has a login, and a known value
- * for everything secret.
+ * Platforms for tests, made by the project's own commands: `generated` has the configuration of the stack dev, without login, but
+ * for its ports; `planted` has a login, and a known value for everything secret.
  */
 import { randomBytes, randomInt } from "node:crypto";
-import { chownSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { chownSync, mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
-import type { TestProject } from "vitest/node";
 import { Checkout, ending } from "./checkout.ts";
 
 /** One platform. */
@@ -21,19 +19,6 @@ export interface Platform {
     readonly login: Readonly<Record<string, string>>;
     /** What `npm start` printed when it made the platform. */
     readonly startOutput: string;
-}
-
-declare module "vitest" {
-    export interface ProvidedContext {
-        generated: Platform;
-        planted: Platform;
-        /** The secret values of `planted`, by key. */
-        plantedSecrets: Record<string, string>;
-        /** The host's directory with the objects of `planted`. */
-        minioData: string;
-        /** Arguments of every process that was seen while `planted` was made. */
-        seenArguments: string[];
-    }
 }
 
 /** Every printable kind of character that a format on the way could trip over. */
@@ -70,6 +55,13 @@ export const plantedValues: Readonly<Record<string, { value: string; secret: boo
     pgCpus: { value: "0.5", secret: false },
 };
 
+/** The secret ones among them, by key. */
+export const plantedSecrets: Readonly<Record<string, string>> = Object.fromEntries(
+    Object.entries(plantedValues)
+        .filter(([, { secret }]) => secret)
+        .map(([key, { value }]) => [key, value]),
+);
+
 /** The header of a login. */
 export function basic(name = "", password = ""): { authorization: string } {
     return { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}` };
@@ -90,11 +82,15 @@ async function isFree(port: number): Promise<boolean> {
     });
 }
 
-/** TCP ports that nobody listens on. They lie below those that a system gives to outgoing connections, so they stay free. */
+/**
+ * TCP ports that nobody listens on. They lie below those that a system gives to outgoing connections, so they stay free; each
+ * worker has a range of its own, so that two do not find the same one.
+ */
 export async function freePorts(count: number): Promise<number[]> {
+    const first = 15_000 + 5000 * (Number(process.env.VITEST_POOL_ID ?? 0) % 3);
     const ports = new Set<number>();
     while (ports.size < count) {
-        const port = randomInt(15_000, 30_000);
+        const port = randomInt(first, first + 5000);
         if (await isFree(port)) {
             ports.add(port);
         }
@@ -115,95 +111,59 @@ export async function initStack(checkout: Checkout, stack: string): Promise<Plat
     return { mlflow, s3, console };
 }
 
-/** Collects the arguments of all processes on this host until it is stopped. */
-function watchArguments(): { stop: () => string[] } {
-    const seen = new Set<string>();
-    const timer = setInterval(() => {
-        for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-            try {
-                seen.add(readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "));
-            } catch {
-                // It ended in between.
-            }
-        }
-    }, 20);
+/** A stack's name that no other test has. */
+const named = (kind: string) => `${kind}-${randomBytes(2).toString("hex")}`;
+
+/** Makes a platform as dev is, without login. */
+export async function makeGenerated(checkout: Checkout): Promise<Platform> {
+    const stack = named("generated");
+    const ports = await initStack(checkout, stack);
     return {
-        stop: () => {
-            clearInterval(timer);
-            return [...seen];
-        },
+        directory: checkout.directory,
+        stateHome: checkout.stateHome,
+        stack,
+        ports,
+        trackingUri: `http://127.0.0.1:${ports.mlflow}`,
+        login: {},
+        startOutput: await checkout.ok("start", ["--stack", stack], {}, true),
     };
 }
 
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-    const checkout = await Checkout.make();
-    const suffix = randomBytes(2).toString("hex");
-    const made: string[] = [];
-    const teardown = async () => {
-        for (const stack of made) {
-            // If this fails, the state has to stay: it is the only one that knows what is left on the engine.
-            await checkout.ok("delete-data", [stack]);
-        }
-        checkout.remove();
-    };
-    try {
-        const base = { directory: checkout.directory, stateHome: checkout.stateHome };
-        const generated = `generated-${suffix}`;
-        const generatedPorts = await initStack(checkout, generated);
-        made.push(generated);
-        const generatedOutput = await checkout.ok("start", ["--stack", generated], {}, true);
+/** The host's directory with the objects of a checkout's `planted`. */
+export function minioDataOf({ directory }: { readonly directory: string }): string {
+    return join(dirname(directory), "minio-data");
+}
 
-        const planted = `planted-${suffix}`;
-        const plantedPorts = await initStack(checkout, planted);
-        made.push(planted);
-        const data = join(dirname(checkout.directory), "minio-data");
-        mkdirSync(data);
-        chownSync(data, 1000, 1000);
-        const entries = Object.entries(plantedValues);
-        const plain = entries.filter(([, { secret }]) => !secret).map(([key, { value }]) => [key, value] as const);
-        await checkout.set(planted, { ...Object.fromEntries(plain), minioVolumePath: data });
-        for (const [key, { value }] of entries.filter(([, { secret }]) => secret)) {
-            // By standard input, as a user does who does not want a secret in the shell's history.
-            const child = checkout.spawn("pulumi", ["config", "set", "--secret", key, "--stack", planted], {}, value);
-            const { code, output } = await ending(child);
-            if (code !== 0) {
-                throw new Error(output);
-            }
+/** Makes a platform with every value of `plantedValues`. */
+export async function makePlanted(checkout: Checkout): Promise<Platform> {
+    const stack = named("planted");
+    const ports = await initStack(checkout, stack);
+    const minioVolumePath = minioDataOf(checkout);
+    mkdirSync(minioVolumePath);
+    chownSync(minioVolumePath, 1000, 1000);
+    const plain = Object.entries(plantedValues).filter(([, { secret }]) => !secret);
+    await checkout.set(stack, {
+        ...Object.fromEntries(plain.map(([key, { value }]) => [key, value])),
+        minioVolumePath,
+    });
+    for (const [key, value] of Object.entries(plantedSecrets)) {
+        // By standard input, as a user does who does not want a secret in the shell's history.
+        const child = checkout.spawn("pulumi", ["config", "set", "--secret", key, "--stack", stack], {}, value);
+        const { code, output } = await ending(child);
+        if (code !== 0) {
+            throw new Error(output);
         }
-        const watch = watchArguments();
-        const plantedOutput = await checkout.ok("start", ["--stack", planted], {}, true);
-        project.provide("seenArguments", watch.stop());
-        project.provide("minioData", data);
-        project.provide(
-            "plantedSecrets",
-            Object.fromEntries(
-                Object.entries(plantedValues)
-                    .filter(([, { secret }]) => secret)
-                    .map(([key, { value }]) => [key, value]),
-            ),
-        );
-        project.provide("generated", {
-            ...base,
-            stack: generated,
-            ports: generatedPorts,
-            trackingUri: `http://127.0.0.1:${generatedPorts.mlflow}`,
-            login: {},
-            startOutput: generatedOutput,
-        });
-        project.provide("planted", {
-            ...base,
-            stack: planted,
-            ports: plantedPorts,
-            trackingUri: `http://127.0.0.2:${plantedPorts.mlflow}`,
-            login: {
-                MLFLOW_TRACKING_USERNAME: plantedValues.adminUsername?.value ?? "",
-                MLFLOW_TRACKING_PASSWORD: plantedValues.adminPassword?.value ?? "",
-            },
-            startOutput: plantedOutput,
-        });
-    } catch (error) {
-        await teardown();
-        throw error;
     }
-    return teardown;
+    return {
+        directory: checkout.directory,
+        stateHome: checkout.stateHome,
+        stack,
+        ports,
+        trackingUri: `http://127.0.0.2:${ports.mlflow}`,
+        login: {
+            MLFLOW_TRACKING_USERNAME: plantedValues.adminUsername?.value ?? "",
+            MLFLOW_TRACKING_PASSWORD: plantedSecrets.adminPassword ?? "",
+        },
+        startOutput: await checkout.ok("start", ["--stack", stack], {}, true),
+    };
 }

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { placesOf } from "../../../operations/places.ts";
+import { inTurn } from "./turn.ts";
 
 /** Where the tests' Python scripts are. */
 export const scripts = join(import.meta.dirname, "../scripts");
@@ -19,11 +20,15 @@ const cache = join(placesOf(process.env).cache, "test-client");
 async function cached(name: string, make: (directory: string) => Promise<void>): Promise<string> {
     const directory = join(cache, name);
     if (!existsSync(join(directory, "complete"))) {
-        rmSync(directory, { recursive: true, force: true });
-        mkdirSync(dirname(directory), { recursive: true });
-        await make(directory);
-        mkdirSync(join(directory, "complete.new"));
-        renameSync(join(directory, "complete.new"), join(directory, "complete"));
+        await inTurn(name, async () => {
+            if (!existsSync(join(directory, "complete"))) {
+                rmSync(directory, { recursive: true, force: true });
+                mkdirSync(dirname(directory), { recursive: true });
+                await make(directory);
+                mkdirSync(join(directory, "complete.new"));
+                renameSync(join(directory, "complete.new"), join(directory, "complete"));
+            }
+        });
     }
     return directory;
 }
