@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { LongestFirst, Seconds } from "./test/seconds.ts";
 
+const twoMinutes = 2 * 60 * 1000;
 const halfAnHour = 30 * 60 * 1000;
 
 /** Real stacks on a real engine. */
@@ -27,6 +28,9 @@ export default defineConfig({
                     maxWorkers: availableParallelism(),
                     // Loading Pulumi's SDK takes longer than most files' tests; each run of mocks starts afresh anyway.
                     isolate: false,
+                    // Beside other work many take longer than the five seconds of vitest's own.
+                    testTimeout: twoMinutes,
+                    hookTimeout: twoMinutes,
                     sequence: { groupOrder: 0 },
                 },
             },
