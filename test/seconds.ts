@@ -1,25 +1,9 @@
 /** How long each test file takes: a table at the end of a run, and from the last runs the order of the next one. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { writeFileSync } from "node:fs";
+import { relative } from "node:path";
 import type { Reporter, TestModule, TestSpecification, Vitest } from "vitest/node";
 import { BaseSequencer } from "vitest/node";
-import { placesOf } from "../operations/places.ts";
-
-/** Of the set-up, which is no file. */
-export const setUp = "set-up";
-
-/** The file of this user's last runs, in the cache. */
-const file = () => join(placesOf(process.env).cache, "test-seconds.json");
-
-/** Path of a test file, from the project's directory, → seconds in the last run that it was in. */
-export function lastSeconds(): Readonly<Record<string, number>> {
-    try {
-        return JSON.parse(readFileSync(file(), "utf8")) as Record<string, number>;
-    } catch {
-        // No run yet.
-        return {};
-    }
-}
+import { lastSeconds, recordSeconds, setUp } from "../operations/testing/lastSeconds.ts";
 
 /** What a run has counted, in the terms of vitest's own JSON report; `success` is missing until it has ended. */
 export interface Counts {
@@ -85,16 +69,12 @@ export class Seconds implements Reporter {
         console.log(
             `\nSeconds:\n${rows.map(([name, some]) => `${some.toFixed(1).padStart(8)}  ${name}`).join("\n")}\n`,
         );
-        const path = file();
-        mkdirSync(dirname(path), { recursive: true });
-        const temporary = `${path}.${process.pid}`;
         // Without stacks the set-up is none.
         const stacks = Object.keys(this.seconds).some((name) => name.startsWith("test/stack/"));
         const kept = Object.entries(this.seconds).filter(
             ([name]) => !this.failed.has(name) && (name !== setUp || stacks),
         );
-        writeFileSync(temporary, JSON.stringify({ ...lastSeconds(), ...Object.fromEntries(kept) }, undefined, 4));
-        renameSync(temporary, path);
+        recordSeconds(Object.fromEntries(kept));
     }
 
     private write(): void {

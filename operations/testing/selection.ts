@@ -2,6 +2,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../userError.ts";
+import { setUp } from "./lastSeconds.ts";
 
 /** For a first look: the rules, and on one platform a round trip, hardening, secrets, stop and start. */
 const core = [
@@ -56,9 +57,9 @@ export function expectedMinutes(
     const sum = (some: readonly (number | undefined)[]) => some.reduce<number>((total, one) => total + (one ?? NaN), 0);
     const alone = of("test/stack/alone/");
     const stacks = [...of("test/stack/shared/"), ...of("test/stack/own/")];
-    const setUp = stacks.length + alone.length === 0 ? 0 : (seconds["set-up"] ?? NaN);
+    const before = stacks.length + alone.length === 0 ? 0 : (seconds[setUp] ?? NaN);
     // Two files at a time, but for the last ones.
-    const total = setUp + sum(of("test/unit/")) / 2 + sum(stacks) / 2 + sum(alone);
+    const total = before + sum(of("test/unit/")) / 2 + sum(stacks) / 2 + sum(alone);
     return Number.isNaN(total) ? undefined : Math.max(1, Math.round(total / 60));
 }
 

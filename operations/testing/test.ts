@@ -1,8 +1,8 @@
 /** `npm test`: the set-up as far as tests need it, then the test files; and `npm run test:long`, file by file. */
-import { lastSeconds } from "../../test/seconds.ts";
 import { type Choices, type Plan, confirmInstallation, planPlatform, setUpSteps, variablesOf } from "../platform.ts";
 import type { Places } from "../places.ts";
 import { runSteps } from "../progress.ts";
+import { lastSeconds } from "./lastSeconds.ts";
 import { announce, longFiles, selectFiles, testFiles } from "./selection.ts";
 import { type LongResult, currentCommit, isGreen, readLongResults, recordLongResult } from "./longResults.ts";
 import { removeKilledRuns } from "./runs.ts";
