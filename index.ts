@@ -27,7 +27,7 @@ import { accountPrefix } from "./servedModels.ts";
 
 // Types are stripped in place, so a stack's positions are those of the files. Pulumi's SDK, which takes one with every promise, would
 // map each to sources: a third of the program's time.
-Error.prepareStackTrace = undefined;
+Reflect.deleteProperty(Error, "prepareStackTrace");
 await requireCli();
 const last = await readLastUpdate();
 const config = await readConfiguration(last);
