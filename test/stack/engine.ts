@@ -84,8 +84,10 @@ export async function bucketKey(stack: string): Promise<{ id: string; secret: st
 }
 
 /** What tells a stack's data volumes from others that took their place. */
-export async function dataVolumes(stack: string): Promise<string[]> {
-    const names = ["gateway_data", "minio_data", "postgres_data"].map((name) => `mlflow-platform-${stack}-${name}`);
+export async function dataVolumes(stack: string, ...more: string[]): Promise<string[]> {
+    const names = ["gateway_data", "minio_data", "postgres_data", ...more].map(
+        (name) => `mlflow-platform-${stack}-${name}`,
+    );
     return dockerLines("volume", "inspect", "--format", "{{.Name}} {{.CreatedAt}}", ...names);
 }
 
