@@ -19,6 +19,23 @@ export interface Ended {
     readonly output: string;
 }
 
+/** What an update would do to one resource. */
+export interface PlannedChange {
+    /** create, update, replace or delete. */
+    readonly op: string;
+    readonly urn: string;
+}
+
+/** Changes by the resource's type and name, such as "Container mlflow". */
+export function byName(changes: readonly PlannedChange[]): Record<string, string> {
+    return Object.fromEntries(
+        changes.map(({ op, urn }) => {
+            const [, , type = "", name = ""] = urn.split("::");
+            return [`${type.slice(type.lastIndexOf(":") + 1)} ${name}`, op];
+        }),
+    );
+}
+
 /** The copy and its state; `remove` takes both away. */
 export class Checkout {
     /** Program and arguments that run every command, for an engine that is elsewhere. */
@@ -155,35 +172,40 @@ export class Checkout {
     }
 
     /**
-     * What an update with these keys would do: resource ("Container mlflow") → create, update, replace or delete. It has a
-     * configuration file of its own, so several can be planned at a time.
+     * What an update with these keys would do to each resource. It has a configuration file of its own, so several can be
+     * planned at a time.
      */
-    async plan(stack: string, values: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+    async changes(
+        stack: string,
+        values: Readonly<Record<string, string>>,
+        env: NodeJS.ProcessEnv = {},
+    ): Promise<PlannedChange[]> {
         const file = join(dirname(this.directory), `Pulumi.${randomBytes(6).toString("hex")}.yaml`);
         copyFileSync(join(this.directory, `Pulumi.${stack}.yaml`), file);
         try {
-            await this.set(stack, values, ["--config-file", file]);
+            if (Object.keys(values).length > 0) {
+                await this.set(stack, values, ["--config-file", file]);
+            }
             const args = ["preview", "--json", "--config-file", file];
-            const { exitCode, stdout, all } = await this.execute(stack, args, "");
+            const { exitCode, stdout, all } = await this.execute(stack, args, "", env);
             if (exitCode !== 0) {
                 throw new Error(`pulumi preview ended with ${exitCode ?? 128}:\n${all}`);
             }
-            const { steps } = JSON.parse(stdout) as { steps: { op: string; urn: string }[] };
-            return Object.fromEntries(
-                steps
-                    .filter(({ op }) => ["create", "update", "replace", "delete"].includes(op))
-                    .filter(({ urn }) => !urn.includes("pulumi:pulumi:Stack::"))
-                    .map(({ op, urn }) => {
-                        const [, , type = "", name = ""] = urn.split("::");
-                        return [`${type.slice(type.lastIndexOf(":") + 1)} ${name}`, op];
-                    }),
-            );
+            const { steps } = JSON.parse(stdout) as { steps: PlannedChange[] };
+            return steps
+                .filter(({ op }) => ["create", "update", "replace", "delete"].includes(op))
+                .filter(({ urn }) => !urn.includes("pulumi:pulumi:Stack::"));
         } finally {
             rmSync(file);
         }
     }
 
-    private execute(stack: string, args: readonly string[], input: string) {
+    /** The same by name: resource ("Container mlflow") → create, update, replace or delete. */
+    async plan(stack: string, values: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+        return byName(await this.changes(stack, values));
+    }
+
+    private execute(stack: string, args: readonly string[], input: string, env: NodeJS.ProcessEnv = {}) {
         const places = placesOf(this.env);
         const { DOCKER_HOST, MLFLOW_PLATFORM_BASE_IMAGE } = process.env;
         const variables = pulumiVariables(places, this.env, {
@@ -193,7 +215,7 @@ export class Checkout {
         const [program = "", ...rest] = [...this.inside, join(cliRoot(places), "bin", "pulumi"), ...args];
         return execa(program, [...rest, "--stack", stack], {
             cwd: this.directory,
-            env: { ...this.env, ...variables },
+            env: { ...this.env, ...variables, ...env },
             extendEnv: false,
             all: true,
             reject: false,

@@ -88,14 +88,15 @@ export async function bucketKey(stack: string): Promise<{ id: string; secret: st
 }
 
 /** What tells a stack's data volumes from others that took their place. */
-export async function dataVolumes(stack: string): Promise<string[]> {
+export async function dataVolumes(stack: string, ...more: string[]): Promise<string[]> {
     const labelled = ["--filter", `label=mlflow-platform.stack=${stack}`];
     const names = (await dockerLines("volume", "ls", "--quiet", ...labelled)).filter((name) => name.endsWith("_data"));
     // Without minioVolumePath there are three.
     if (names.length < 2) {
         throw new Error(`stack ${stack} has no other data volumes than these: ${names.join(", ")}`);
     }
-    return dockerLines("volume", "inspect", "--format", "{{.Name}} {{.CreatedAt}}", ...names);
+    const further = more.map((name) => `mlflow-platform-${stack}-${name}`);
+    return dockerLines("volume", "inspect", "--format", "{{.Name}} {{.CreatedAt}}", ...names, ...further);
 }
 
 /** The long-running containers of every stack without a gateway. */

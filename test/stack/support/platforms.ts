@@ -98,9 +98,13 @@ export async function freePorts(count: number): Promise<number[]> {
     return [...ports];
 }
 
-/** Makes a stack with free ports; it is not up yet. */
-export async function initStack(checkout: Checkout, stack: string): Promise<Platform["ports"]> {
-    const [mlflow = 0, s3 = 0, console = 0] = await freePorts(3);
+/** Makes a stack, with free ports unless some are given (MLflow's, S3's, the console's); it is not up yet. */
+export async function initStack(
+    checkout: Checkout,
+    stack: string,
+    ports?: readonly number[],
+): Promise<Platform["ports"]> {
+    const [mlflow = 0, s3 = 0, console = 0] = ports ?? (await freePorts(3));
     await checkout.ok("pulumi", ["stack", "init", stack]);
     await checkout.set(stack, {
         mlflowPort: String(mlflow),

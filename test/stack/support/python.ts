@@ -17,7 +17,7 @@ export const earlierVersions = ["2.22.5", "3.10.1"] as const;
 const cache = join(placesOf(process.env).cache, "test-client");
 
 /** Makes a directory of the cache, once a machine. */
-async function cached(name: string, make: (directory: string) => Promise<void>): Promise<string> {
+export async function cached(name: string, make: (directory: string) => Promise<void>): Promise<string> {
     const directory = join(cache, name);
     if (!existsSync(join(directory, "complete"))) {
         await inTurn(name, async () => {

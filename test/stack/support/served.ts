@@ -1,5 +1,6 @@
 /** Served models of a stack, as tests make, promote and call them. */
 import { execa } from "execa";
+import { Agent, fetch } from "undici";
 import type { Checkout } from "./checkout.ts";
 import { lastLine, scripts } from "./python.ts";
 
@@ -42,34 +43,47 @@ export async function eventually<T>(ask: () => Promise<T>, wanted: (answer: T) =
     }
 }
 
+/** Connections by TLS to what the stack's authority has signed. */
+const trusting = (authority: string | undefined) =>
+    authority === undefined ? {} : { dispatcher: new Agent({ connect: { ca: authority } }) };
+
 /** A stack's registry and model servers, for its administrator. */
 export class Registry {
-    private readonly stack: string;
-    private readonly trackingUri: string;
-    private readonly image: string;
-    private readonly login: { readonly username: string; readonly password: string };
+    readonly #connections;
+    readonly #stack;
+    readonly #trackingUri;
+    readonly #image;
+    readonly #login;
 
     constructor(
         stack: string,
         trackingUri: string,
         image: string,
         login: { readonly username: string; readonly password: string },
+        authority?: string,
     ) {
-        this.stack = stack;
-        this.trackingUri = trackingUri;
-        this.image = image;
-        this.login = login;
+        this.#stack = stack;
+        this.#trackingUri = trackingUri;
+        this.#image = image;
+        this.#login = login;
+        this.#connections = trusting(authority);
     }
 
     /** Registers a version of one kind by test/stack/log_model.py, with the Python of the model image. */
     async log(kind: string, model: string, setting?: string): Promise<string> {
         const { stdout } = await execa("docker", [
-            ...["run", "--rm", `--network=mlflow-platform-${this.stack}-backend`, "--volume", `${scripts}:/scripts:ro`],
-            ...["--env", "MLFLOW_TRACKING_URI=http://mlflow:5000", "--env", "PYTHONDONTWRITEBYTECODE=1"],
-            ...["--env", `MLFLOW_TRACKING_USERNAME=${this.login.username}`],
-            ...["--env", `MLFLOW_TRACKING_PASSWORD=${this.login.password}`],
             ...[
-                this.image,
+                "run",
+                "--rm",
+                `--network=mlflow-platform-${this.#stack}-backend`,
+                "--volume",
+                `${scripts}:/scripts:ro`,
+            ],
+            ...["--env", "MLFLOW_TRACKING_URI=http://mlflow:5000", "--env", "PYTHONDONTWRITEBYTECODE=1"],
+            ...["--env", `MLFLOW_TRACKING_USERNAME=${this.#login.username}`],
+            ...["--env", `MLFLOW_TRACKING_PASSWORD=${this.#login.password}`],
+            ...[
+                this.#image,
                 "python",
                 "/scripts/log_model.py",
                 kind,
@@ -82,8 +96,9 @@ export class Registry {
 
     /** A request to MLflow's REST API. */
     async mlflow<T>(method: string, path: string, body?: unknown): Promise<T> {
-        const { username, password } = this.login;
-        const response = await fetch(`${this.trackingUri}/api/2.0/mlflow/${path}`, {
+        const { username, password } = this.#login;
+        const response = await fetch(`${this.#trackingUri}/api/2.0/mlflow/${path}`, {
+            ...this.#connections,
             method,
             headers: {
                 authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`,
@@ -118,18 +133,27 @@ export class Registry {
     }
 }
 
-/** One model server at its published port. */
+/** One model server at its published port, which is the gateway's where there is one. */
 export class Served {
-    private readonly url: string;
+    readonly #connections;
+    readonly #url;
+    readonly #authorization: Readonly<Record<string, string>>;
 
-    constructor(url: string) {
-        this.url = url;
+    constructor(url: string, gateway?: { readonly authority: string; readonly token: string }) {
+        this.#url = url;
+        this.#connections = trusting(gateway?.authority);
+        this.#authorization = gateway === undefined ? {} : { authorization: `Bearer ${gateway.token}` };
+    }
+
+    #fetch(path: string, init: { method?: string; headers?: Record<string, string>; body?: string } = {}) {
+        const headers = { ...this.#authorization, ...init.headers };
+        return fetch(`${this.#url}${path}`, { ...this.#connections, ...init, headers });
     }
 
     /** What it says of itself; while its container starts, that. */
     async status(): Promise<Status> {
         try {
-            return (await (await fetch(`${this.url}/status`)).json()) as Status;
+            return (await (await this.#fetch("/status")).json()) as Status;
         } catch (error) {
             const nothing = { version: null, candidate: null, recording: { written: 0, dropped: 0 } };
             return { state: "away", reason: String(error), ...nothing };
@@ -157,7 +181,7 @@ export class Served {
 
     /** An answer of /invocations. */
     async ask(body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-        const response = await fetch(`${this.url}/invocations`, {
+        const response = await this.#fetch("/invocations", {
             method: "POST",
             headers: { "content-type": "application/json", ...headers },
             body: typeof body === "string" ? body : JSON.stringify(body),
