@@ -1,9 +1,9 @@
 /** Real MLflow clients: virtual environments on this host, and what a container of the server's image runs them from. */
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { placesOf } from "../../operations/places.ts";
+import { ForkServer } from "./forkServer.ts";
 
 /** Version of the client; the server's. */
 export const mlflowVersion = "3.17.2";
@@ -60,7 +60,7 @@ export function earlierServerForImage(): Promise<string> {
 }
 
 /** Makes a virtual environment and installs MLflow into it, as the README tells a user. */
-export async function freshEnvironment(directory: string, wanted = `mlflow==${mlflowVersion}`): Promise<void> {
+async function freshEnvironment(directory: string, wanted = `mlflow==${mlflowVersion}`): Promise<void> {
     await execa("python3", ["-m", "venv", directory]);
     await execa(join(directory, "bin", "python"), ["-m", "pip", "install", "--quiet", wanted]);
 }
@@ -70,19 +70,20 @@ export function lastLine(output: string): unknown {
     return JSON.parse(output.split("\n").at(-1) ?? "");
 }
 
-/** Runs a script of this directory with arguments; returns what it printed as JSON. */
+const servers = new Map<string, Promise<ForkServer>>();
 
+/** Runs a script of this directory with a client of that version on this host; returns what it printed as JSON. */
 export async function runPython<T>(
     script: string,
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
     version: string = mlflowVersion,
 ): Promise<T> {
-    const path = join(dirname(fileURLToPath(import.meta.url)), script);
-    const { stdout } = await execa(await python(version), [path, ...args], {
-        env: { ...env, GIT_PYTHON_REFRESH: "quiet", MLFLOW_DISABLE_TELEMETRY: "true" },
-        // What must not reach the platform: a client on this host has none of it.
-        extendEnv: true,
-    });
-    return lastLine(stdout) as T;
+    let server = servers.get(version);
+    if (server === undefined) {
+        const variables = { GIT_PYTHON_REFRESH: "quiet", MLFLOW_DISABLE_TELEMETRY: "true" };
+        server = python(version).then((program) => new ForkServer([program], import.meta.dirname, variables));
+        servers.set(version, server);
+    }
+    return lastLine(await (await server).run(script, args, env)) as T;
 }
