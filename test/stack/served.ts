@@ -1,12 +1,7 @@
 /** Served models of a stack, as tests make, promote and call them. */
-import { fileURLToPath } from "node:url";
-import { dirname } from "node:path";
-import { execa } from "execa";
 import type { Checkout } from "./checkout.ts";
+import { ForkServer } from "./forkServer.ts";
 import { lastLine } from "./python.ts";
-
-/** Where the tests' scripts are. */
-const scripts = dirname(fileURLToPath(import.meta.url));
 
 /** What a model server says of itself. */
 export interface Status {
@@ -49,6 +44,8 @@ export async function eventually<T>(ask: () => Promise<T>, wanted: (answer: T) =
 
 /** A stack's registry and model servers, for its administrator. */
 export class Registry {
+    private python: ForkServer | undefined;
+
     constructor(
         private readonly stack: string,
         private readonly trackingUri: string,
@@ -58,21 +55,30 @@ export class Registry {
 
     /** Registers a version of one kind by test/stack/log_model.py, with the Python of the model image. */
     async log(kind: string, model: string, setting?: string): Promise<string> {
-        const { stdout } = await execa("docker", [
-            ...["run", "--rm", `--network=mlflow-platform-${this.stack}-backend`, "--volume", `${scripts}:/scripts:ro`],
-            ...["--env", "MLFLOW_TRACKING_URI=http://mlflow:5000", "--env", "PYTHONDONTWRITEBYTECODE=1"],
-            ...["--env", `MLFLOW_TRACKING_USERNAME=${this.login.username}`],
-            ...["--env", `MLFLOW_TRACKING_PASSWORD=${this.login.password}`],
-            ...[
-                this.image,
-                "python",
-                "/scripts/log_model.py",
-                kind,
-                model,
-                ...(setting === undefined ? [] : [setting]),
+        this.python ??= new ForkServer(
+            [
+                ...["docker", "run", "--rm", "--interactive", `--network=mlflow-platform-${this.stack}-backend`],
+                ...[
+                    "--volume",
+                    `${import.meta.dirname}:/scripts:ro`,
+                    "--env",
+                    "MLFLOW_TRACKING_URI=http://mlflow:5000",
+                ],
+                ...["--env", "PYTHONDONTWRITEBYTECODE=1"],
+                ...["--env", `MLFLOW_TRACKING_USERNAME=${this.login.username}`],
+                ...["--env", `MLFLOW_TRACKING_PASSWORD=${this.login.password}`],
+                ...[this.image, "python"],
             ],
-        ]);
-        return lastLine(stdout) as string;
+            "/scripts",
+        );
+        return lastLine(
+            await this.python.run("log_model.py", [kind, model, ...(setting === undefined ? [] : [setting])]),
+        ) as string;
+    }
+
+    /** Ends the container that registers versions: the stack's network cannot go before it. */
+    async close(): Promise<void> {
+        await this.python?.close();
     }
 
     /** A request to MLflow's REST API. */
