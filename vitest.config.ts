@@ -1,12 +1,22 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { LongestFirst, Seconds } from "./test/seconds.ts";
 
-const report = process.env.MLFLOW_PLATFORM_TEST_REPORT;
 const halfAnHour = 30 * 60 * 1000;
+
+/** Real stacks on a real engine. */
+const stacks = {
+    pool: "forks",
+    testTimeout: halfAnHour,
+    hookTimeout: halfAnHour,
+} as const;
 
 export default defineConfig({
     test: {
-        // A JSON report beside the usual one, where a file for it is named.
-        reporters: report ? ["default", ["json", { outputFile: report }]] : ["default"],
+        reporters: ["default", new Seconds()],
+        // Of the whole run, before its first file; it looks itself at what the selected files need.
+        globalSetup: ["test/stack/support/setUp.ts"],
+        sequence: { sequencer: LongestFirst },
         projects: [
             {
                 // Rules: no engine, no network, no container.
@@ -14,23 +24,30 @@ export default defineConfig({
                     name: "unit",
                     include: ["test/unit/**/*.test.ts"],
                     pool: "forks",
+                    maxWorkers: availableParallelism(),
                     // Loading Pulumi's SDK takes longer than most files' tests; each run of mocks starts afresh anyway.
                     isolate: false,
                     sequence: { groupOrder: 0 },
                 },
             },
             {
-                // Real stacks on a real engine, one at a time, after the rules.
+                // What does not disturb each other: two at a time, because a stack's test waits far more than it computes.
                 test: {
                     name: "stack",
-                    include: ["test/stack/**/*.test.ts"],
-                    globalSetup: ["test/stack/platforms.ts"],
-                    pool: "forks",
-                    fileParallelism: false,
+                    include: ["test/stack/{shared,own}/**/*.test.ts"],
+                    maxWorkers: 2,
+                    sequence: { groupOrder: 1 },
+                    ...stacks,
+                },
+            },
+            {
+                // What changes the shared platforms, stops the engine or looks at all of it: one at a time, last.
+                test: {
+                    name: "alone",
+                    include: ["test/stack/alone/**/*.test.ts"],
                     maxWorkers: 1,
-                    sequence: { groupOrder: 1, concurrent: false },
-                    testTimeout: halfAnHour,
-                    hookTimeout: halfAnHour,
+                    sequence: { groupOrder: 2 },
+                    ...stacks,
                 },
             },
         ],

@@ -20,7 +20,7 @@ import { type StatusOptions, status } from "./status/status.ts";
 import { deleteData, stop } from "./stop.ts";
 import { takeover } from "./takeover/takeover.ts";
 import type { TakeoverOptions } from "./takeover/options.ts";
-import { type TestOptions, test } from "./test.ts";
+import { type TestOptions, test } from "./testing/test.ts";
 import { up } from "./up.ts";
 import { type Rights, addUser, listUsers, removeUser, resetUser } from "./user.ts";
 import { userErrorOf } from "./commandError.ts";
@@ -272,8 +272,8 @@ program
     .summary("set up what is missing, then run every test")
     .addOption(toolchainOption())
     .addOption(baseOption())
-    .option("--long", "more rounds of the same")
-    .argument("[filters...]", "names of test files")
+    .option("--long", "the long tests, file by file; records each in test/long.json")
+    .argument("[filters...]", "parts of the paths of test files, or core for a first look")
     .action(async (filters: string[], options: TestOptions) => {
         process.exitCode = await test(filters, options, places, process.env);
     });

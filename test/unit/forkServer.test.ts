@@ -3,14 +3,14 @@ import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ForkServer } from "../stack/forkServer.ts";
+import { ForkServer } from "../stack/support/forkServer.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "fork-server-"));
 const file = (name: string, text: string) => {
     writeFileSync(join(directory, name), text);
 };
 beforeAll(() => {
-    copyFileSync(join(import.meta.dirname, "../stack/fork_server.py"), join(directory, "fork_server.py"));
+    copyFileSync(join(import.meta.dirname, "../stack/scripts/fork_server.py"), join(directory, "fork_server.py"));
     file("mlflow.py", "import os\n\nprocess, used = os.getpid(), 0\n");
     file(
         "probe.py",

@@ -74,7 +74,7 @@ describe("a place with a version that no manager of the bot knows", () => {
         [
             "mlflow",
             builds.mlflow.version,
-            ["components/image.ts", "images/mlflow/Dockerfile", "examples", "test/stack/python.ts"],
+            ["components/image.ts", "images/mlflow/Dockerfile", "examples", "test/stack/support/python.ts"],
         ],
         ["the gateway", builds.gateway.version, ["components/image.ts", "images/gateway/Dockerfile"]],
         ["Pulumi", npm.devDependencies.pulumi ?? "", ["toolchain/versions.json", ".github"]],
