@@ -26,7 +26,7 @@ const gate = readFileSync(join(import.meta.dirname, "../../../.ci/run"), "utf8")
 const inGate = ["npm run lint", "npm run typecheck"];
 /** What follows such a command where a part of its work shows that it runs here. */
 const part: Readonly<Record<string, string>> = {
-    "npm run test:unit": " -- test/unit/shell.test.ts",
+    "npm run test:unit": " -- test/unit/scrub.test.ts",
     // Of every stack's file: preview.test.ts.
     "npm run preview -- --out preview.md": " --stack dev",
 };
