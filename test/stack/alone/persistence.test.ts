@@ -13,8 +13,6 @@ const { stack } = platform;
 const checkout = Checkout.at(platform.directory, platform.stateHome);
 
 const up = () => checkout.pulumi(stack, "up", "--yes", "--skip-preview");
-const set = (key: string, value: string) => checkout.pulumi(stack, "config", "set", key, value);
-const reset = (key: string) => checkout.pulumi(stack, "config", "rm", key);
 
 let expectEverythingThere: (trackingUri?: string) => Promise<void>;
 beforeAll(async () => {
@@ -22,40 +20,28 @@ beforeAll(async () => {
 });
 
 describe("every run, artifact and credential is still there", () => {
-    it("after a change of limits, which replaces that container only", async () => {
-        const before = Object.fromEntries((await containersOf(stack)).map(({ Name, Id }) => [Name, Id]));
-        await set("mlflowCpus", "1.5");
-        await up();
-        const changed = (await containersOf(stack)).filter(({ Name, Id }) => before[Name] !== Id);
-        expect(changed.map(({ Name }) => Name)).toEqual([`/mlflow-platform-${stack}-mlflow`]);
-        expect((await container(stack, "mlflow")).HostConfig.NanoCpus).toBe(1.5e9);
-        await expectEverythingThere();
-    });
-
-    it("after a change of the port, and back", async () => {
+    it("after a change of the server's limits, port and image, by reference, which replaces nothing else, and back", async () => {
         const [port = 0] = await freePorts(1);
-        await set("mlflowPort", String(port));
-        await up();
-        await expectEverythingThere(`http://127.0.0.1:${port}`);
-        await set("mlflowPort", String(platform.ports.mlflow));
-        await up();
-        await expectEverythingThere();
-    });
-
-    it("after a change of the image, by reference, and back", async () => {
         const { Image } = await container(stack, "mlflow");
         const reference = `mlflow-platform-test/mlflow:${stack}`;
         // The same content under another id: committed from a container that was never started.
         const id = await docker("create", Image);
         await docker("commit", "--change", "LABEL test=another", id, reference);
         await docker("rm", id);
+        const before = Object.fromEntries((await containersOf(stack)).map(({ Name, Id }) => [Name, Id]));
         try {
-            await set("mlflowImage", reference);
-            await up();
-            expect((await container(stack, "mlflow")).Image).not.toBe(Image);
-            await expectEverythingThere();
-            await reset("mlflowImage");
-            await reset("mlflowCpus");
+            const values = { mlflowCpus: "1.5", mlflowPort: String(port), mlflowImage: reference };
+            await checkout.configured(stack, values, async () => {
+                await up();
+                const changed = (await containersOf(stack)).filter(({ Name, Id }) => before[Name] !== Id);
+                expect(changed.map(({ Name }) => Name).sort()).toEqual(
+                    ["mlflow", "mlflow-migrate"].map((name) => `/mlflow-platform-${stack}-${name}`),
+                );
+                const server = await container(stack, "mlflow");
+                expect(server.HostConfig.NanoCpus).toBe(1.5e9);
+                expect(server.Image).not.toBe(Image);
+                await expectEverythingThere(`http://127.0.0.1:${port}`);
+            });
             await up();
             expect((await container(stack, "mlflow")).Image).toBe(Image);
             await expectEverythingThere();

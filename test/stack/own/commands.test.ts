@@ -285,6 +285,12 @@ describe("a third stack, to its end", () => {
         expect(await identities(name)).toEqual(before);
     });
 
+    it("is not touched by delete-data without its name", async () => {
+        const { code } = await checkout.run("delete-data");
+        expect(code).not.toBe(0);
+        expect((await containersOf(name)).length).toBe(10);
+    });
+
     it("loses its containers by pulumi destroy without a preview, and keeps its data", async () => {
         const { code, output } = await checkout.run("pulumi", ["destroy", "--yes", "--skip-preview", "--stack", name]);
         expect(code).not.toBe(0);
@@ -293,13 +299,10 @@ describe("a third stack, to its end", () => {
         expect(await dockerLines("volume", "ls", "--quiet", ...filter(name))).toEqual(
             expect.arrayContaining([`mlflow-platform-${name}-minio_data`, `mlflow-platform-${name}-postgres_data`]),
         );
-        await checkout.ok("start", ["--stack", name]);
     });
 
-    it("is deleted with its data only by its name", async () => {
-        const nameless = await checkout.run("delete-data");
-        expect(nameless.code).not.toBe(0);
-        expect((await containersOf(name)).length).toBe(10);
+    // One that runs: serving.test.ts, at its end.
+    it("is deleted with its data by its name", async () => {
         await checkout.ok("delete-data", [name]);
         expect(await containersOf(name)).toEqual([]);
         expect(await dockerLines("volume", "ls", "--quiet", ...filter(name))).toEqual([]);

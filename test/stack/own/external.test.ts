@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { Checkout } from "../support/checkout.ts";
 import { container, containersOf, docker, dockerLines } from "../support/engine.ts";
 import {
@@ -60,6 +60,9 @@ function ownStack(name: string): string {
     return stack;
 }
 
+// The three stacks know nothing of each other, so they go side by side; what is tried on one of them is in its order.
+const it = (title: string, act: () => Promise<void>) => test(title, { concurrent: false }, act);
+
 const up = (stack: string) => checkout.cli(stack, ["up", "--yes", "--skip-preview"]);
 
 /** A job's failure by plain `pulumi up`, with its words; and that no secret is in it. */
@@ -87,7 +90,7 @@ async function expectGreen(stack: string, login: NodeJS.ProcessEnv = {}): Promis
     return output;
 }
 
-describe("somebody else's PostgreSQL", () => {
+describe.concurrent("somebody else's PostgreSQL", () => {
     const stack = ownStack("pg");
     let postgres: Outside;
     const sql = (statement: string, database?: string) => outsideSql(postgres, statement, database);
@@ -156,7 +159,7 @@ describe("somebody else's PostgreSQL", () => {
     });
 });
 
-describe("somebody else's S3 store", () => {
+describe.concurrent("somebody else's S3 store", () => {
     const stack = ownStack("s3");
     let minio: Outside;
     beforeAll(async () => {
@@ -198,7 +201,7 @@ describe("somebody else's S3 store", () => {
     });
 });
 
-describe("both of somebody else's, by TLS, with an owner beside the server's role", () => {
+describe.concurrent("both of somebody else's, by TLS, with an owner beside the server's role", () => {
     const stack = ownStack("both");
     let postgres: Outside;
     let minio: Outside;

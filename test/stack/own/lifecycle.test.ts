@@ -8,6 +8,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { withBrowser } from "../support/browser.ts";
 import { Checkout, type Ended } from "../support/checkout.ts";
+import { ForkServer } from "../support/forkServer.ts";
 import { freePorts, initStack } from "../support/platforms.ts";
 import { lastLine, python, scripts } from "../support/python.ts";
 import { type Answer, Registry, Served, eventually, isMonotonous, setModels } from "../support/served.ts";
@@ -88,18 +89,21 @@ async function artifacts(id: string, path = ""): Promise<string[]> {
 }
 
 /** Runs one of the tests' scripts with the project, in the model image, where it reaches MLflow and the model server. */
-async function inProject(script: string, ...args: string[]): Promise<string> {
-    const { stdout } = await execa("docker", [
-        ...["run", "--rm", `--network=mlflow-platform-${stack}-model-${model}`],
-        ...["--volume", `${scripts}:/scripts:ro`],
-        ...["--volume", `${join(checkout.directory, "examples", "lifecycle")}:/project:ro`],
-        ...["--volume", `mlflow-platform-${stack}-model-${model}-records:/var/lib/records:ro`],
-        ...["--env", "PYTHONPATH=/project", "--env", "PYTHONDONTWRITEBYTECODE=1"],
-        ...["--env", "MLFLOW_TRACKING_URI=http://mlflow:5000"],
-        ...[image, "python", `/scripts/${script}`, ...args],
-    ]);
-    return stdout;
+function inProject(script: string, ...args: string[]): Promise<string> {
+    project ??= new ForkServer(
+        [
+            ...["docker", "run", "--rm", "--interactive", `--network=mlflow-platform-${stack}-model-${model}`],
+            ...["--volume", `${scripts}:/scripts:ro`],
+            ...["--volume", `${join(checkout.directory, "examples", "lifecycle")}:/project:ro`],
+            ...["--volume", `mlflow-platform-${stack}-model-${model}-records:/var/lib/records:ro`],
+            ...["--env", "PYTHONPATH=/project", "--env", "PYTHONDONTWRITEBYTECODE=1"],
+            ...["--env", "MLFLOW_TRACKING_URI=http://mlflow:5000", image, "python"],
+        ],
+        "/scripts",
+    );
+    return project.run(script, args);
 }
+let project: ForkServer | undefined;
 const inside = `http://model-${model}:8080`;
 
 beforeAll(async () => {
@@ -119,13 +123,17 @@ beforeAll(async () => {
 });
 afterAll(async () => {
     await load?.stop();
+    await project?.close();
     await checkout.ok("delete-data", [stack]);
 });
 
 let dataRun: string;
 let weakRun: string;
+let interruptedTuning: string;
 let tuningRun: string;
 let goodRun: string;
+/** The same once more, which is no better. */
+let anotherRun: string;
 
 describe("define experiment", () => {
     it("makes it once, with description, tags and owner", async () => {
@@ -155,7 +163,11 @@ describe("prepare data", () => {
 
 describe("train, and whether that is satisfactory", () => {
     it("takes the data by its run, and logs parameters, steps, plots and the model", async () => {
-        weakRun = await done("train", `data=${dataRun}`);
+        // Beside a search that needs nothing of it.
+        [weakRun, interruptedTuning] = await Promise.all([
+            done("train", `data=${dataRun}`),
+            done("tune", `data=${dataRun}`, "trials=5"),
+        ]);
         const { data, outputs } = await run(weakRun);
         expect(data.params?.length).toBeGreaterThan(4);
         expect(outputs?.model_outputs).toHaveLength(1);
@@ -182,21 +194,16 @@ describe("train, and whether that is satisfactory", () => {
     });
 
     it("no → tune hyperparameters: a real search, as nested runs under one parent, that goes on where it was", async () => {
-        const interrupted = await done("tune", `data=${dataRun}`, "trials=5");
         // It takes over what was tried, and goes on to the number that is wanted.
-        tuningRun = await done("tune", `data=${dataRun}`, `resume=${interrupted}`, "trials=20");
-        expect(tag(await run(tuningRun), "resumes")).toBe(interrupted);
+        tuningRun = await done("tune", `data=${dataRun}`, `resume=${interruptedTuning}`, "trials=20");
+        expect(tag(await run(tuningRun), "resumes")).toBe(interruptedTuning);
         const trials = await runs("lifecycle", `tags.mlflow.parentRunId = '${tuningRun}'`);
         expect(trials).toHaveLength(20);
     });
 
-    it("→ train: yes", async () => {
-        goodRun = await done("train", `data=${dataRun}`, `params_from=${tuningRun}`);
-        await done("evaluate", `run=${goodRun}`);
-        expect(tag(await run(goodRun), "satisfactory")).toBe("true");
-    });
-
-    it("is decided by the file alone", async () => {
+    it("→ train: refused by another file with thresholds, and by that file alone", async () => {
+        const train = () => done("train", `data=${dataRun}`, `params_from=${tuningRun}`);
+        [goodRun, anotherRun] = await Promise.all([train(), train()]);
         const path = join(checkout.directory, "examples", "lifecycle", "thresholds.yaml");
         const before = readFileSync(path, "utf8");
         try {
@@ -205,9 +212,21 @@ describe("train, and whether that is satisfactory", () => {
         } finally {
             writeFileSync(path, before);
         }
-        await done("evaluate", `run=${goodRun}`);
+    });
+
+    it("yes", async () => {
+        await Promise.all([goodRun, anotherRun].map((id) => done("evaluate", `run=${id}`)));
+        expect(tag(await run(goodRun), "satisfactory")).toBe("true");
     });
 });
+
+/** Rows of the test table, and what the first version itself answers to them. */
+interface OwnAnswers {
+    readonly columns: string[];
+    readonly data: number[][];
+    readonly answers: number[];
+}
+let own: OwnAnswers;
 
 describe("register and promote", () => {
     it("registers a candidate, which nobody serves yet", async () => {
@@ -220,26 +239,21 @@ describe("register and promote", () => {
             reason: `registered model "${model}" has no alias "production"`,
         });
         // From before the first promotion until after the last.
-        load = served.load({ dataframe_split: await firstRows() });
+        own = lastLine(await inProject("own_answers.py", model, "1")) as OwnAnswers;
+        load = served.load({ dataframe_split: firstRows() });
     });
 
     it("→ production, and it is deployed: the model server gives the model's own answers", async () => {
         await done("promote");
         expect(await registry.version(model, "production")).toBe("1");
         await served.serves("1");
-        const { columns, data, answers } = lastLine(await inProject("own_answers.py", model, "1")) as {
-            columns: string[];
-            data: number[][];
-            answers: number[];
-        };
+        const { columns, data, answers } = own;
         expect(answers).toHaveLength(20);
         expect(await served.predict(columns, data)).toEqual(answers);
     });
 
     it("refuses what is not better, and leaves production alone", async () => {
-        const again = await done("train", `data=${dataRun}`, `params_from=${tuningRun}`);
-        await done("evaluate", `run=${again}`);
-        await done("register", `run=${again}`);
+        await done("register", `run=${anotherRun}`);
         expect(await registry.version(model, "candidate")).toBe("2");
         const { code, output } = await step("promote");
         expect(code).toBe(3);
@@ -249,13 +263,7 @@ describe("register and promote", () => {
 });
 
 /** A few rows as a request has them. */
-async function firstRows(): Promise<{ columns: string[]; data: number[][] }> {
-    const { columns, data } = lastLine(await inProject("own_answers.py", model, "1")) as {
-        columns: string[];
-        data: number[][];
-    };
-    return { columns, data: data.slice(0, 2) };
-}
+const firstRows = () => ({ columns: own.columns, data: own.data.slice(0, 2) });
 
 describe("monitor, and whether that is adequate", () => {
     it("yes: twenty windows without drift raise one false alarm at most, and production is kept", async () => {
@@ -291,7 +299,7 @@ describe("monitor, and whether that is adequate", () => {
         );
         expect(await checkout.ok("labels", [model, file, "--stack", stack])).toContain("200 labels joined");
         rmSync(directory, { recursive: true });
-        load = served.load({ dataframe_split: await firstRows() });
+        load = served.load({ dataframe_split: firstRows() });
         // What is asked meanwhile fills the window; predictions with labels count whenever they were made.
         await done("monitor", "window=200", "promote=auto");
         expect(await registry.version(model, "production")).toBe("3");
@@ -318,14 +326,17 @@ describe("monitor, and whether that is adequate", () => {
 });
 let earlier: Answer[] = [];
 
-describe("the loop", () => {
+// Side by side: none needs what another one makes.
+describe.concurrent("the loop", () => {
     it("passes with another seed and another data set, given by parameters, and promotes by itself if told to", async () => {
         await done("loop", "dataset=diabetes", "seed=7", "trials=20", "promote=auto");
         expect(await registry.version("diabetes", "production")).toBe("1");
     });
 
     it("runs by mlflow run in the image's container, too", async () => {
-        const before = (await runs("lifecycle", "tags.step = 'prepare'")).length;
+        const prepared = async () =>
+            (await runs("lifecycle", "tags.step = 'prepare' and tags.dataset = 'wine'")).length;
+        const before = await prepared();
         await execa(
             await python(),
             [
@@ -335,7 +346,7 @@ describe("the loop", () => {
             ],
             { env: { MLFLOW_TRACKING_URI: trackingUri, MLFLOW_DISABLE_TELEMETRY: "true" } },
         );
-        expect(await runs("lifecycle", "tags.step = 'prepare'")).toHaveLength(before + 1);
+        expect(await prepared()).toBe(before + 1);
     });
 
     const wrong: [string, string, string[], string][] = [
@@ -355,7 +366,7 @@ describe("the loop", () => {
 /** Where screenshots go: named by this variable they are those of the documentation. */
 const screenshots = process.env.MLFLOW_PLATFORM_SCREENSHOTS ?? mkdtempSync(join(tmpdir(), "screenshots-"));
 
-describe("in a real browser", () => {
+describe.concurrent("in a real browser", () => {
     it("everything can be seen", async () => {
         mkdirSync(screenshots, { recursive: true });
         const { experiment_id: id } = await experiment("lifecycle");

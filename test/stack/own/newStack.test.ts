@@ -4,6 +4,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { stacksIn } from "../../../operations/backend.ts";
+import { placesOf } from "../../../operations/places.ts";
 import { readSettings } from "../../../operations/stacks/stackFile.ts";
 import { ending } from "../support/checkout.ts";
 import { own } from "../support/own.ts";
@@ -15,25 +17,22 @@ const { directory } = checkout;
 const name = `new-${randomBytes(2).toString("hex")}`;
 const file = join(directory, `Pulumi.${name}.yaml`);
 const scratch = mkdtempSync(join(tmpdir(), "mlflow-new-"));
-const stacks = async () =>
-    (JSON.parse(await checkout.printed("pulumi", "stack", "ls", "--json")) as { name: string }[]).map(
-        (one) => one.name,
-    );
+const stacks = () => stacksIn(placesOf(checkout.env).backend);
 const settings = () => readSettings(name, readFileSync(file, "utf8"));
 
 let before: { files: string[]; stacks: string[] };
-const now = async () => ({ files: readdirSync(directory).sort(), stacks: (await stacks()).sort() });
+const now = () => ({ files: readdirSync(directory).sort(), stacks: stacks().sort() });
 
 /** Without a terminal, as in a script; `input` is its standard input. */
 async function refused(script: string, args: readonly string[], input = ""): Promise<string> {
     const { code, output } = await ending(checkout.spawn(script, args, {}, input));
     expect(code).toBe(1);
-    expect(await now()).toEqual(before);
+    expect(now()).toEqual(before);
     return output;
 }
 
-beforeAll(async () => {
-    before = await now();
+beforeAll(() => {
+    before = now();
 });
 afterEach(async () => {
     if (existsSync(file)) {
@@ -56,7 +55,7 @@ describe("npm run new-stack without a question", () => {
             // Of dev, staging and production.
             expect(plain.mlflowPort).not.toBe(String(port));
         }
-        expect(await stacks()).toContain(name);
+        expect(stacks()).toContain(name);
         expect(Object.values(await checkout.plan(name, {}))).toContain("create");
     });
 
@@ -105,15 +104,21 @@ describe("npm run new-stack without a question", () => {
 
 describe("npm run new-stack leaves nothing behind when it refuses", () => {
     it("what is missing, by the option's name", async () => {
-        expect(await refused("new-stack", [name])).toContain("--for laptop|team");
-        expect(await refused("new-stack", [name, "--for", "team"])).toContain("--public-host");
+        const [nothing, team] = await Promise.all([
+            refused("new-stack", [name]),
+            refused("new-stack", [name, "--for", "team"]),
+        ]);
+        expect(nothing).toContain("--for laptop|team");
+        expect(team).toContain("--public-host");
     });
 
     it("a stack or a file that is there", async () => {
-        expect(await refused("new-stack", [there, "--yes"])).toContain("There is a stack");
-        expect(await refused("new-stack", ["staging", "--yes"])).toContain(
-            "There is a file Pulumi.staging.yaml already",
-        );
+        const [known, staging] = await Promise.all([
+            refused("new-stack", [there, "--yes"]),
+            refused("new-stack", ["staging", "--yes"]),
+        ]);
+        expect(known).toContain("There is a stack");
+        expect(staging).toContain("There is a file Pulumi.staging.yaml already");
     });
 
     it("a configuration with problems, all at once, a port that is taken too", async () => {
@@ -157,30 +162,33 @@ describe("npm run new-stack leaves nothing behind when it refuses", () => {
             { PULUMI_CONFIG_PASSPHRASE_FILE: scratch },
         );
         expect(code).not.toBe(0);
-        expect(await now()).toEqual(before);
+        expect(now()).toEqual(before);
     });
 });
 
 describe("npm run import-env", () => {
     const env = (text: string) => {
-        const path = join(scratch, ".env");
+        const path = join(scratch, `${randomBytes(4).toString("hex")}.env`);
         writeFileSync(path, text);
         return path;
     };
 
     it("makes nothing by --dry-run, from a file that is wrong, or from none", async () => {
         const args = ["--stack", name];
-        const dry = await checkout.ok("import-env", [env("MLFLOW_PORT=15999\n"), ...args, "--dry-run"]);
+        const refusedFile = (path: string, ...more: string[]) => refused("import-env", [path, ...args, ...more]);
+        const [dry, output, weak, missing, needed] = await Promise.all([
+            checkout.ok("import-env", [env("MLFLOW_PORT=15999\n"), ...args, "--dry-run"]),
+            refusedFile(env("MLFLOW_PORT=x\nPG_PASSWORD='p\n")),
+            refusedFile(env("MINIO_ROOT_USER=root\nMINIO_ROOT_PASSWORD=short\n")),
+            refusedFile(join(scratch, "none")),
+            refusedFile(env("PG_HOST=db.example.com\n"), "--keep-database"),
+        ]);
         expect(dry).toContain("Nothing was changed (--dry-run)");
-        expect(await now()).toEqual(before);
-        const wrong = env("MLFLOW_PORT=x\nPG_PASSWORD='p\n");
-        const output = await refused("import-env", [wrong, ...args]);
+        expect(now()).toEqual(before);
         expect(output).toContain("MLFLOW_PORT: is not a port");
         expect(output).toContain("line 2: PG_PASSWORD begins with a quote that is never closed");
-        const weak = await refused("import-env", [env("MINIO_ROOT_USER=root\nMINIO_ROOT_PASSWORD=short\n"), ...args]);
         expect(weak).toContain("MINIO_ROOT_PASSWORD: has 5 characters: MinIO needs at least 8");
-        expect(await refused("import-env", [join(scratch, "none"), ...args])).toContain("cannot be read (ENOENT)");
-        const needed = await refused("import-env", [env("PG_HOST=db.example.com\n"), ...args, "--keep-database"]);
+        expect(missing).toContain("cannot be read (ENOENT)");
         expect(needed).toContain("PG_PASSWORD (pgPassword): is needed with pgHost");
     });
 

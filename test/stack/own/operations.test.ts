@@ -1,5 +1,5 @@
 /** Day-to-day commands on real stacks: how a stack is, its logs, what the doctor finds of faults that are caused here, and errors. */
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -84,7 +84,7 @@ async function locked(lock: { pid: number; hostname: string }, act: () => Promis
 const gone = () => spawnSync(process.execPath, ["--version"]).pid;
 
 describe("npm run status", () => {
-    it("of a stack that is well says all of it, and ends with 0", async () => {
+    it.concurrent("of a stack that is well says all of it, and ends with 0", async () => {
         const status = await statusOf(stack);
         expect(status).toMatchObject({ stack, state: "healthy", code: 0 });
         const { services } = status;
@@ -113,26 +113,26 @@ describe("npm run status", () => {
         expect(status.disks[0]?.free).toBeGreaterThan(0);
     });
 
-    it("has the disk of minioVolumePath, and no secret, in tables or JSON", async () => {
-        const texts = [
-            await run("status", ["--stack", planted.stack]),
-            await run("status", ["--stack", planted.stack, "--json"]),
-            await run("doctor", ["--stack", planted.stack, "--json"]),
-        ];
+    it.concurrent("has the disk of minioVolumePath, and no secret, in tables or JSON", async () => {
+        const texts = await Promise.all([
+            run("status", ["--stack", planted.stack]),
+            run("status", ["--stack", planted.stack, "--json"]),
+            run("doctor", ["--stack", planted.stack, "--json"]),
+        ]);
         expect(texts.map(({ code }) => code)).toEqual([0, 0, 0]);
-        const { disks } = JSON.parse(texts[1]?.stdout ?? "") as StackStatus;
+        const { disks } = JSON.parse(texts[1].stdout) as StackStatus;
         expect(disks.map(({ what, path }) => [what, path])).toContainEqual(["minioVolumePath", minioDataOf(platform)]);
         for (const secret of Object.values(plantedSecrets)) {
             for (const { stdout, stderr } of texts) {
                 expect(stdout + stderr).not.toContain(secret);
             }
         }
-        for (const line of texts[0]?.stdout.split("\n") ?? []) {
+        for (const line of texts[0].stdout.split("\n")) {
             expect(line).not.toMatch(/[│─]/);
         }
     });
 
-    it("--all has a line for each stack of the backend, and ends with 1 where one is not up", async () => {
+    it.concurrent("--all has a line for each stack of the backend, and ends with 1 where one is not up", async () => {
         const { stdout, code } = await run("status", ["--all"]);
         const lines = stdout.split("\n").map((line) => line.split(/ {2,}/));
         expect(lines).toContainEqual([stack, "healthy", "3 of 3 healthy", platform.trackingUri]);
@@ -141,7 +141,7 @@ describe("npm run status", () => {
         expect(code).toBe(1);
     });
 
-    it("of a stack that is not up says so, and how to bring it up", async () => {
+    it.concurrent("of a stack that is not up says so, and how to bring it up", async () => {
         const { stdout, code } = await run("status", ["--stack", empty]);
         expect(code).toBe(1);
         expect(stdout).toContain(`Stack ${empty}: stopped`);
@@ -174,7 +174,7 @@ describe("npm run status", () => {
     });
 });
 
-describe("npm run logs", () => {
+describe.concurrent("npm run logs", () => {
     it("has the lines of both streams of several containers, each with its name, in order of time", async () => {
         const jobs = ["minio-provision", "mlflow-migrate"];
         const { stdout, code } = await run("logs", [...jobs, "--stack", stack]);
@@ -242,7 +242,7 @@ describe("npm run logs", () => {
     });
 });
 
-describe("npm run client-env", () => {
+describe.concurrent("npm run client-env", () => {
     it("writes a .env file for its user alone that python-dotenv reads, and does not write over another's", async () => {
         const directory = mkdtempSync(join(tmpdir(), "client-"));
         try {
@@ -266,16 +266,17 @@ describe("npm run client-env", () => {
     });
 
     it("prints JSON, and by default the shell's lines", async () => {
-        const json = await run("client-env", ["--format", "json", "--stack", stack]);
+        const [json, shell] = await Promise.all([
+            run("client-env", ["--format", "json", "--stack", stack]),
+            run("client-env", ["--stack", stack]),
+        ]);
         expect(JSON.parse(json.stdout)).toEqual({ MLFLOW_TRACKING_URI: platform.trackingUri });
-        expect((await run("client-env", ["--stack", stack])).stdout).toBe(
-            `export MLFLOW_TRACKING_URI=${platform.trackingUri}`,
-        );
+        expect(shell.stdout).toBe(`export MLFLOW_TRACKING_URI=${platform.trackingUri}`);
     });
 });
 
 describe("npm run doctor", () => {
-    it("finds no fault in a stack that is well, and changes nothing", async () => {
+    it.concurrent("finds no fault in a stack that is well, and changes nothing", async () => {
         const before = [await identities(stack), await checkout.state(stack), checkout.read(`Pulumi.${stack}.yaml`)];
         const findings = await doctor(stack);
         expect(findings.filter(({ level }) => level === "fault")).toEqual([]);
@@ -288,7 +289,7 @@ describe("npm run doctor", () => {
         expect(plain(after)).toBe(plain(before));
     });
 
-    it("finds a port that another program has, and which", async () => {
+    it.concurrent("finds a port that another program has, and which", async () => {
         const server = createServer();
         await new Promise<void>((resolve) => {
             server.listen(emptyPorts.mlflow, "127.0.0.1", resolve);
@@ -310,15 +311,26 @@ describe("npm run doctor", () => {
         }
     });
 
+    it.concurrent("finds an engine that does not answer, and says what it could not look at", async () => {
+        const findings = await doctor(stack, { DOCKER_HOST: "tcp://127.0.0.1:1" });
+        expectFound(findings, {
+            check: "engine",
+            level: "fault",
+            what: /tcp:\/\/127\.0\.0\.1:1 .*does not answer/,
+            cure: /DOCKER_HOST/,
+        });
+        expectFound(findings, { check: "stack", level: "warn", what: "not looked at: no engine answers" });
+        expectFound(findings, { check: "configuration", level: "ok" });
+    });
+
     it("finds a container that was stopped, one that is paused and one that is gone, as npm run status does", async () => {
         await docker("stop", `mlflow-platform-${stack}-minio`);
         await docker("pause", `mlflow-platform-${stack}-postgres`);
         await docker("rm", "--force", `mlflow-platform-${stack}-mlflow`);
         try {
             const wanted = [/^minio is not running: exited since /, /^mlflow is not there$/, /^postgres is paused$/];
-            const { problems, code, state: current } = await statusOf(stack);
+            const [{ problems, code, state: current }, findings] = await Promise.all([statusOf(stack), doctor(stack)]);
             expect([code, current]).toEqual([1, "unhealthy"]);
-            const findings = await doctor(stack);
             for (const what of wanted) {
                 expect(problems).toContainEqual({
                     level: "fault",
@@ -349,11 +361,11 @@ describe("npm run doctor", () => {
                 async () => (await container(stack, "minio")).State.Health?.Status,
                 (health) => health === "unhealthy",
             );
-            const { problems, code } = await statusOf(stack);
+            const [{ problems, code }, findings] = await Promise.all([statusOf(stack), doctor(stack)]);
             expect(code).toBe(1);
             expect(problems[0]?.what).toMatch(/^minio is unhealthy since 20/);
             expect(problems[0]?.cure).toContain(`npm run logs -- minio --tail 50 --stack ${stack}`);
-            expectFound(await doctor(stack), { check: "stack", level: "fault", what: /^minio is unhealthy/ });
+            expectFound(findings, { check: "stack", level: "fault", what: /^minio is unhealthy/ });
         } finally {
             signal("SIGCONT");
             await healthy(stack);
@@ -395,54 +407,37 @@ describe("npm run doctor", () => {
         }
     });
 
-    it("finds an engine that does not answer, and says what it could not look at", async () => {
-        const findings = await doctor(stack, { DOCKER_HOST: "tcp://127.0.0.1:1" });
-        expectFound(findings, {
-            check: "engine",
-            level: "fault",
-            what: /tcp:\/\/127\.0\.0\.1:1 .*does not answer/,
-            cure: /DOCKER_HOST/,
-        });
-        expectFound(findings, { check: "stack", level: "warn", what: "not looked at: no engine answers" });
-        expectFound(findings, { check: "configuration", level: "ok" });
-    });
-
-    it("finds a certificate that has ended", async () => {
+    it("finds a certificate that has ended, files that others may read, and what an update would refuse, at once", async () => {
         const longAgo = new Date(Date.now() - 11 * 365 * 24 * 3600 * 1000);
         const { certificate, privateKey } = await givenCertificate(["ml.example.com"], longAgo);
+        const values = {
+            publicHost: "ml.example.com",
+            tlsCertificateFile: "ended.pem",
+            tlsPrivateKey: privateKey,
+            mlflowBucketName: "Not_A_Bucket",
+        };
         writeFileSync(join(checkout.directory, "ended.pem"), certificate);
-        const values = { publicHost: "ml.example.com", tlsCertificateFile: "ended.pem", tlsPrivateKey: privateKey };
-        try {
-            await checkout.configured(empty, values, async () => {
-                const findings = await doctor(empty);
-                const what = /^tlsCertificateFile has not been valid since 20/;
-                expectFound(findings, { check: "certificates", level: "fault", what, cure: /Set another one/ });
-                expectFound(findings, { check: "configuration", level: "fault", what: /^tlsCertificateFile: / });
-            });
-        } finally {
-            rmSync(join(checkout.directory, "ended.pem"));
-        }
-    });
-
-    it("finds files that others may read, and a configuration that an update would refuse", async () => {
         chmodSync(state, 0o755);
         try {
-            expectFound(await doctor(empty), {
+            const findings = await checkout.configured(empty, values, () => doctor(empty));
+            const what = /^tlsCertificateFile has not been valid since 20/;
+            expectFound(findings, { check: "certificates", level: "fault", what, cure: /Set another one/ });
+            expectFound(findings, { check: "configuration", level: "fault", what: /^tlsCertificateFile: / });
+            expectFound(findings, {
                 check: "state",
                 level: "fault",
                 what: /others may read .* \(mode 755\)/,
                 cure: /^chmod/,
             });
-        } finally {
-            chmodSync(state, 0o700);
-        }
-        await checkout.configured(empty, { mlflowBucketName: "Not_A_Bucket" }, async () => {
-            expectFound(await doctor(empty), {
+            expectFound(findings, {
                 check: "configuration",
                 level: "fault",
                 what: /^mlflowBucketName: "Not_A_Bucket"/,
             });
-        });
+        } finally {
+            chmodSync(state, 0o700);
+            rmSync(join(checkout.directory, "ended.pem"));
+        }
     });
 
     it("finds a data volume that is gone", async () => {
@@ -470,16 +465,21 @@ describe("npm run doctor", () => {
 });
 
 describe("every command says in words, and without a stack of calls,", () => {
+    // Commands open a stack in two ways: one that only looks, and one that may change it. One of each is in every run.
     const commands: readonly (readonly [string, ...string[]])[] = [
         ["status"],
-        ["logs"],
-        ["up"],
-        ["stop"],
         ["client-env"],
-        ["rotate"],
-        ["user", "list"],
-        ["labels", "iris", "package.json"],
-        ["lifecycle", "data"],
+        ...(process.env.MLFLOW_PLATFORM_TEST_LONG === undefined
+            ? []
+            : ([
+                  ["logs"],
+                  ["up"],
+                  ["stop"],
+                  ["rotate"],
+                  ["user", "list"],
+                  ["labels", "iris", "package.json"],
+                  ["lifecycle", "data"],
+              ] as const)),
     ];
     const each = commands.map(([script, ...args]) => [[script, ...args].join(" "), script, args] as const);
     const expectWords = ({ code, output }: { code: number; output: string }, ...wanted: string[]) => {
@@ -491,7 +491,7 @@ describe("every command says in words, and without a stack of calls,", () => {
         expect(output).not.toMatch(/ExecaError|CommandError|Error: /);
     };
 
-    it.each(each)("%s: that there is no such stack, and which is meant", async (_words, script, args) => {
+    it.concurrent.each(each)("%s: that there is no such stack, and which is meant", async (_words, script, args) => {
         const near = stack.replace("generated", "generate");
         expectWords(
             await checkout.run(script, [...args, "--stack", near]),
@@ -500,7 +500,7 @@ describe("every command says in words, and without a stack of calls,", () => {
         );
     });
 
-    it.each(each)("%s: that the engine does not answer", async (_words, script, args) => {
+    it.concurrent.each(each)("%s: that the engine does not answer", async (_words, script, args) => {
         expectWords(
             await checkout.run(script, [...args, "--stack", stack], { DOCKER_HOST: "tcp://127.0.0.1:1" }),
             "The Docker engine at tcp://127.0.0.1:1 (DOCKER_HOST) does not answer",
@@ -508,7 +508,7 @@ describe("every command says in words, and without a stack of calls,", () => {
         );
     });
 
-    it.each(each.filter(([, script]) => script !== "logs"))(
+    it.concurrent.each(each.filter(([, script]) => script !== "logs"))(
         "%s: that the passphrase does not fit",
         async (_words, script, args) => {
             expectWords(
@@ -519,53 +519,60 @@ describe("every command says in words, and without a stack of calls,", () => {
         },
     );
 
-    it.each([...each.filter(([, script]) => script !== "logs"), ["start", "start", []] as const])(
-        "%s: that the stack's file is no YAML, and in which line",
-        async (_words, script, args) => {
-            const file = join(checkout.directory, `Pulumi.${stack}.yaml`);
-            const before = readFileSync(file, "utf8");
-            writeFileSync(file, `${before}\n  broken: [\n`);
-            try {
-                expectWords(
-                    await checkout.run(script, [...args, "--stack", stack]),
-                    `Pulumi.${stack}.yaml is no valid YAML: line `,
-                    `Mend Pulumi.${stack}.yaml in an editor`,
-                );
-            } finally {
-                writeFileSync(file, before);
-            }
-        },
-    );
-
-    it("delete-data: that there is no such stack; status: that there is none at all", async () => {
-        expectWords(await checkout.run("delete-data", ["there-is-none"]), "There is no stack there-is-none in file://");
+    it.concurrent("delete-data: that there is no such stack; status: that there is none at all", async () => {
         const home = mkdtempSync(join(tmpdir(), "state-"));
+        const nothing = { XDG_STATE_HOME: home };
         try {
-            const nothing = { XDG_STATE_HOME: home };
-            expectWords(await checkout.run("status", [], nothing), "There is no stack dev", "npm start makes one.");
-            expectWords(
-                await checkout.run("status", ["--all"], nothing),
-                "There is no stack in",
-                "npm start makes one.",
-            );
+            const [unknown, none, all] = await Promise.all([
+                checkout.run("delete-data", ["there-is-none"]),
+                checkout.run("status", [], nothing),
+                checkout.run("status", ["--all"], nothing),
+            ]);
+            expectWords(unknown, "There is no stack there-is-none in file://");
+            expectWords(none, "There is no stack dev", "npm start makes one.");
+            expectWords(all, "There is no stack in", "npm start makes one.");
         } finally {
             rmSync(home, { recursive: true });
         }
     });
 
-    it("or works all the same, from another directory", () => {
-        const bootstrap = join(checkout.directory, "operations/bootstrap.mjs");
-        const elsewhere = execFileSync(process.execPath, [bootstrap, "status", "--stack", stack], {
-            cwd: tmpdir(),
-            env: checkout.env,
-            encoding: "utf8",
+    it.concurrent("or works all the same, from another directory", async () => {
+        const options = { env: checkout.env, extendEnv: false };
+        const [elsewhere, below] = await Promise.all([
+            execa(
+                process.execPath,
+                [join(checkout.directory, "operations/bootstrap.mjs"), "status", "--stack", stack],
+                { ...options, cwd: tmpdir() },
+            ),
+            execa("npm", ["run", "--silent", "status", "--", "--stack", stack], {
+                ...options,
+                cwd: join(checkout.directory, "docs"),
+            }),
+        ]);
+        expect(elsewhere.stdout).toContain(`Stack ${stack}: healthy`);
+        expect(below.stdout).toContain(`Stack ${stack}: healthy`);
+    });
+
+    describe("with a stack's file that is no YAML,", () => {
+        const file = join(checkout.directory, `Pulumi.${stack}.yaml`);
+        let before: string;
+        beforeAll(() => {
+            before = readFileSync(file, "utf8");
+            writeFileSync(file, `${before}\n  broken: [\n`);
         });
-        expect(elsewhere).toContain(`Stack ${stack}: healthy`);
-        const below = execFileSync("npm", ["run", "--silent", "status", "--", "--stack", stack], {
-            cwd: join(checkout.directory, "docs"),
-            env: checkout.env,
-            encoding: "utf8",
+        afterAll(() => {
+            writeFileSync(file, before);
         });
-        expect(below).toContain(`Stack ${stack}: healthy`);
+
+        it.concurrent.each([...each.filter(([, script]) => script !== "logs"), ["start", "start", []] as const])(
+            "%s: so, and in which line",
+            async (_words, script, args) => {
+                expectWords(
+                    await checkout.run(script, [...args, "--stack", stack]),
+                    `Pulumi.${stack}.yaml is no valid YAML: line `,
+                    `Mend Pulumi.${stack}.yaml in an editor`,
+                );
+            },
+        );
     });
 });

@@ -61,9 +61,13 @@ beforeAll(async () => {
     hostile = new Served(`http://127.0.0.1:${hostilePort}`);
 });
 afterAll(async () => {
+    await registry.close();
     await checkout.ok("delete-data", [stack]);
     // Nothing of it stays on the engine, though volumes of model servers outlive their entries.
-    expect(await docker("volume", "ls", "--quiet", "--filter", `label=mlflow-platform.stack=${stack}`)).toBe("");
+    expect(await containersOf(stack)).toEqual([]);
+    for (const kind of ["volume", "network"]) {
+        expect(await docker(kind, "ls", "--quiet", "--filter", `label=mlflow-platform.stack=${stack}`)).toBe("");
+    }
 });
 
 describe("a model that is not there yet", () => {
@@ -121,7 +125,10 @@ describe("a version that takes over", () => {
         expect(await good.refuses(version)).toMatch(reason);
         const answers = await load.stop();
         expect(answers.filter(({ status, version: by }) => status !== 200 || by !== "2")).toEqual([]);
-        expect(await checkout.ok("status", ["--stack", stack])).toMatch(reason);
+        // It prints the same words, whatever they are.
+        if (kind === "conflict" || process.env.MLFLOW_PLATFORM_TEST_LONG !== undefined) {
+            expect(await checkout.ok("status", ["--stack", stack])).toMatch(reason);
+        }
     });
 
     it("goes back with the alias", async () => {
@@ -174,10 +181,12 @@ describe("recorded predictions", () => {
             expect(output).toContain("2 labels joined, 1 unknown prediction ids");
             expect(output).toContain("nobody-knows-this");
             writeFileSync(file, "id,label\n1,2\n");
-            const { code, output: refusal } = await checkout.run("labels", ["good", file, "--stack", stack]);
+            const [{ code, output: refusal }, unknown] = await Promise.all([
+                checkout.run("labels", ["good", file, "--stack", stack]),
+                checkout.run("labels", ["nothing", file, "--stack", stack]),
+            ]);
             expect(code).toBe(1);
             expect(refusal).toContain("prediction_id");
-            const unknown = await checkout.run("labels", ["nothing", file, "--stack", stack]);
             expect(unknown.output).toContain(`Stack ${stack} serves no model "nothing"; it serves good, bad.`);
         } finally {
             rmSync(directory, { recursive: true });

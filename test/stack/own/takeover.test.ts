@@ -57,25 +57,28 @@ function readable({ content, versions, prediction, spans }: Content) {
     };
 }
 
+/** Makes a stack and brings it up. */
+async function bringUp(stack: string, values: Readonly<Record<string, string>> = {}): Promise<void> {
+    await initStack(checkout, stack);
+    await checkout.set(stack, values);
+    await checkout.ok("start", ["--stack", stack]);
+}
+
 /** A stack of its own that is up, given up at the end. */
 function ownStack(name: string, values: Readonly<Record<string, string>> = {}): string {
     const stack = `${name}-${suffix}`;
-    beforeAll(async () => {
-        await initStack(checkout, stack);
-        await checkout.set(stack, values);
-        await checkout.ok("start", ["--stack", stack]);
-    });
+    beforeAll(() => bringUp(stack, values));
     afterAll(async () => {
         await checkout.ok("delete-data", [stack]);
     });
     return stack;
 }
 
-/** An earlier installation with content, taken away at the end. */
-function earlierInstallation(volume?: string) {
+/** An earlier installation with content, taken away at the end; something else may be made at the same time. */
+function earlierInstallation(volume?: string, beside: () => Promise<void> = () => Promise.resolve()) {
     const root = mkdtempSync(join(tmpdir(), "earlier-"));
     const made: { installation?: EarlierInstallation; before?: Content } = {};
-    beforeAll(async () => {
+    const make = async () => {
         const installation = await EarlierInstallation.make(root, images, volume);
         made.installation = installation;
         await installation.python("earlier_fill.py", earlierBucket, `text ${suffix} ü `);
@@ -86,7 +89,8 @@ function earlierInstallation(volume?: string) {
             `echo three | mc pipe ${bucket}/gone; mc rm ${bucket}/gone`,
         );
         made.before = await installation.content<Content>();
-    });
+    };
+    beforeAll(() => Promise.all([make(), beside()]).then(() => undefined));
     afterAll(async () => {
         await made.installation?.remove();
         if (volume !== undefined) {
@@ -164,8 +168,11 @@ describe("a location", () => {
 });
 
 describe("an earlier installation on a host directory", () => {
-    const stack = ownStack("takeover");
-    const earlier = earlierInstallation();
+    const stack = `takeover-${suffix}`;
+    const earlier = earlierInstallation(undefined, () => bringUp(stack));
+    afterAll(async () => {
+        await checkout.ok("delete-data", [stack]);
+    });
     const takeover = (...args: string[]) =>
         checkout.run("takeover", ["--env", earlier().installation.env, "--stack", stack, ...args]);
 

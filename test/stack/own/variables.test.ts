@@ -97,20 +97,29 @@ beforeAll(async () => {
     mkdirSync(data);
     chownSync(data, 1000, 1000);
     const image = async (name: string) => (await container(neighbour, name)).Image;
-    postgres = await outsidePostgres(await image("postgres"));
-    minio = await outsideMinio(await image("minio"), "outside-password");
+    [postgres, minio] = await Promise.all([
+        outsidePostgres(await image("postgres")),
+        outsideMinio(await image("minio"), "outside-password"),
+    ]);
     await outsideSql(postgres, `create role tracking createdb login password '${password.replaceAll("'", "''")}'`);
     await outsideUser(minio, "somebody", "outside-secret", "old.artifacts", ["s3:*"]);
-    importOutput = await checkout.ok("import-env", [fileOf(".env", ownEnv()), "--stack", own, "--in-place"]);
-    ({ outputs, runId } = await bring(own));
-    await checkout.ok("import-env", [fileOf("other.env", externalEnv()), "--stack", external, "--keep-database"]);
-    ({ outputs: otherOutputs, runId: otherRunId } = await bring(external));
+    const bringOwn = async () => {
+        importOutput = await checkout.ok("import-env", [fileOf(".env", ownEnv()), "--stack", own, "--in-place"]);
+        ({ outputs, runId } = await bring(own));
+    };
+    const bringExternal = async () => {
+        await checkout.ok("import-env", [fileOf("other.env", externalEnv()), "--stack", external, "--keep-database"]);
+        ({ outputs: otherOutputs, runId: otherRunId } = await bring(external));
+    };
+    await Promise.all([bringOwn(), bringExternal()]);
 });
 afterAll(async () => {
-    for (const stack of [own, external]) {
-        await checkout.run("delete-data", [stack]);
-        rmSync(join(directory, `Pulumi.${stack}.yaml`), { force: true });
-    }
+    await Promise.all(
+        [own, external].map(async (stack) => {
+            await checkout.run("delete-data", [stack]);
+            rmSync(join(directory, `Pulumi.${stack}.yaml`), { force: true });
+        }),
+    );
     await Promise.all([postgres.remove(), minio.remove()]);
     rmSync(old, { recursive: true, force: true });
 });
@@ -235,7 +244,7 @@ describe("each variable of the Compose file", () => {
         expect(Object.keys(observations)).toEqual([...composeKeys.keys()]);
     });
 
-    it.each(Object.entries(observations))("%s has its effect", async (_variable, observe) => {
+    it.concurrent.each(Object.entries(observations))("%s has its effect", async (_variable, observe) => {
         await observe();
     });
 });
@@ -265,16 +274,18 @@ it("another file is refused before anything changes: other values, and data that
     const file = join(directory, `Pulumi.${own}.yaml`);
     const before = readFileSync(file, "utf8");
     const port = fileOf("port.env", ownEnv().replace(String(ports.mlflow), "5999"));
-    const differs = await checkout.run("import-env", [port, "--stack", own, "--in-place"]);
+    const secret = fileOf("secret.env", ownEnv().replaceAll("pass#word $HOME", "other#word"));
+    const parted = fileOf("parted.env", ownEnv().replace(bucket, `another.${suffix}`));
+    const [differs, other, refused] = await Promise.all([
+        checkout.run("import-env", [port, "--stack", own, "--in-place"]),
+        checkout.run("import-env", [secret, "--stack", own, "--in-place"]),
+        checkout.run("import-env", [parted, "--stack", own, "--in-place", "--overwrite"]),
+    ]);
     expect(differs.code).toBe(1);
     expect(differs.output).toContain(`mlflowPort: ${ports.mlflow} in the stack, 5999 by the file`);
-    const secret = fileOf("secret.env", ownEnv().replaceAll("pass#word $HOME", "other#word"));
-    const other = await checkout.run("import-env", [secret, "--stack", own, "--in-place"]);
     expect(other.code).toBe(1);
     expect(other.output).toMatch(/pgPassword: the stack has another value, which is secret/);
     expect(other.output).not.toContain("other#word");
-    const parted = fileOf("parted.env", ownEnv().replace(bucket, `another.${suffix}`));
-    const refused = await checkout.run("import-env", [parted, "--stack", own, "--in-place", "--overwrite"]);
     expect(refused.code).toBe(1);
     expect(refused.output).toContain("MLFLOW_BUCKET_NAME (mlflowBucketName): this stack's artifacts are in bucket");
     expect(readFileSync(file, "utf8")).toBe(before);

@@ -22,6 +22,8 @@ async function install(): Promise<string> {
     return found() ?? "/usr/bin/chromium";
 }
 
+let installed: Promise<string> | undefined;
+
 /** What the browser is told of the platform. */
 export interface Surroundings {
     /** An authority's certificate in PEM form that it trusts as its user would make it. */
@@ -35,7 +37,7 @@ export async function withBrowser<T>(
     { authority, host }: Surroundings,
     act: (browser: Browser) => Promise<T>,
 ): Promise<T> {
-    const executablePath = await install();
+    const executablePath = await (installed ??= install());
     const home = mkdtempSync(join(tmpdir(), "browser-"));
     try {
         // Where Chromium on Linux looks for authorities that a user has added.

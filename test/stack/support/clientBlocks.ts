@@ -137,7 +137,7 @@ async function inContainer(
             ...["run", "--rm", "--interactive", "--network", network, "--volume", `${home}:${home}:ro`],
             // By name alone, so that no value is among the arguments.
             ...Object.keys(env).flatMap((name) => ["--env", name]),
-            ...[await image(), "sh", "-euc", `cat >${file}; exec "$@"`, "sh", ...program, file],
+            ...[await (clients ??= image()), "sh", "-euc", `cat >${file}; exec "$@"`, "sh", ...program, file],
         ],
         { env, input: code },
     );
@@ -154,6 +154,8 @@ mkdir -p /usr/share/man/man1
 apt-get update
 apt-get --option Acquire::https::CaInfo=/run/ca.crt install --yes --no-install-recommends ${packages.join(" ")}
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb`;
+
+let clients: Promise<string> | undefined;
 
 /** The image with R and Java, made once on an engine from the base of the platform's images. */
 async function image(): Promise<string> {

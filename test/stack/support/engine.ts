@@ -113,7 +113,7 @@ export async function healthy(stack: string, seconds = 180): Promise<void> {
         if (Date.now() > deadline) {
             throw new Error(`not healthy: ${JSON.stringify(states)}`);
         }
-        await new Promise((resolve) => setTimeout(resolve, 1000));
+        await new Promise((resolve) => setTimeout(resolve, 500));
     }
 }
 

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { placesOf } from "../../../operations/places.ts";
+import { ForkServer } from "./forkServer.ts";
 import { inTurn } from "./turn.ts";
 
 /** Where the tests' Python scripts are. */
@@ -67,7 +68,7 @@ export function earlierServerForImage(): Promise<string> {
 }
 
 /** Makes a virtual environment and installs MLflow into it, as the README tells a user. */
-export async function freshEnvironment(directory: string, wanted = `mlflow==${mlflowVersion}`): Promise<void> {
+async function freshEnvironment(directory: string, wanted = `mlflow==${mlflowVersion}`): Promise<void> {
     await execa("python3", ["-m", "venv", directory]);
     await execa(join(directory, "bin", "python"), ["-m", "pip", "install", "--quiet", wanted]);
 }
@@ -77,17 +78,20 @@ export function lastLine(output: string): unknown {
     return JSON.parse(output.split("\n").at(-1) ?? "");
 }
 
-/** Runs one of those scripts with arguments; returns what it printed as JSON. */
+const servers = new Map<string, Promise<ForkServer>>();
+
+/** Runs one of those scripts with a client of that version on this host; returns what it printed as JSON. */
 export async function runPython<T>(
     script: string,
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
     version: string = mlflowVersion,
 ): Promise<T> {
-    const { stdout } = await execa(await python(version), [join(scripts, script), ...args], {
-        env: { ...env, GIT_PYTHON_REFRESH: "quiet", MLFLOW_DISABLE_TELEMETRY: "true" },
-        // What must not reach the platform: a client on this host has none of it.
-        extendEnv: true,
-    });
-    return lastLine(stdout) as T;
+    let server = servers.get(version);
+    if (server === undefined) {
+        const variables = { GIT_PYTHON_REFRESH: "quiet", MLFLOW_DISABLE_TELEMETRY: "true" };
+        server = python(version).then((program) => new ForkServer([program], scripts, variables));
+        servers.set(version, server);
+    }
+    return lastLine(await (await server).run(script, args, env)) as T;
 }

@@ -1,7 +1,7 @@
 /** Served models of a stack, as tests make, promote and call them. */
-import { execa } from "execa";
 import { Agent, fetch } from "undici";
 import type { Checkout } from "./checkout.ts";
+import { ForkServer } from "./forkServer.ts";
 import { lastLine, scripts } from "./python.ts";
 
 /** What a model server says of itself. */
@@ -54,6 +54,7 @@ export class Registry {
     readonly #trackingUri;
     readonly #image;
     readonly #login;
+    #python: ForkServer | undefined;
 
     constructor(
         stack: string,
@@ -71,27 +72,25 @@ export class Registry {
 
     /** Registers a version of one kind by test/stack/log_model.py, with the Python of the model image. */
     async log(kind: string, model: string, setting?: string): Promise<string> {
-        const { stdout } = await execa("docker", [
-            ...[
-                "run",
-                "--rm",
-                `--network=mlflow-platform-${this.#stack}-backend`,
-                "--volume",
-                `${scripts}:/scripts:ro`,
+        this.#python ??= new ForkServer(
+            [
+                ...["docker", "run", "--rm", "--interactive", `--network=mlflow-platform-${this.#stack}-backend`],
+                ...["--volume", `${scripts}:/scripts:ro`, "--env", "MLFLOW_TRACKING_URI=http://mlflow:5000"],
+                ...["--env", "PYTHONDONTWRITEBYTECODE=1"],
+                ...["--env", `MLFLOW_TRACKING_USERNAME=${this.#login.username}`],
+                ...["--env", `MLFLOW_TRACKING_PASSWORD=${this.#login.password}`],
+                ...[this.#image, "python"],
             ],
-            ...["--env", "MLFLOW_TRACKING_URI=http://mlflow:5000", "--env", "PYTHONDONTWRITEBYTECODE=1"],
-            ...["--env", `MLFLOW_TRACKING_USERNAME=${this.#login.username}`],
-            ...["--env", `MLFLOW_TRACKING_PASSWORD=${this.#login.password}`],
-            ...[
-                this.#image,
-                "python",
-                "/scripts/log_model.py",
-                kind,
-                model,
-                ...(setting === undefined ? [] : [setting]),
-            ],
-        ]);
-        return lastLine(stdout) as string;
+            "/scripts",
+        );
+        return lastLine(
+            await this.#python.run("log_model.py", [kind, model, ...(setting === undefined ? [] : [setting])]),
+        ) as string;
+    }
+
+    /** Ends the container that registers versions: the stack's network cannot go before it. */
+    async close(): Promise<void> {
+        await this.#python?.close();
     }
 
     /** A request to MLflow's REST API. */
