@@ -153,7 +153,7 @@ export class Gateway extends pulumi.ComponentResource {
             memory: args.memory,
             cpus: args.cpus,
             ports: ports.map((port) => ({ internal: port, external: port, address: args.bindAddress })),
-            health: { command: ["/usr/local/bin/healthy"], interval: 5, timeout: 5 },
+            health: { command: ["/usr/local/bin/healthy"], interval: 3, timeout: 5 },
             waitSeconds: args.waitSeconds,
             stopSeconds: 30,
         });

@@ -111,6 +111,9 @@ export interface Hardened {
     readonly options: pulumi.CustomResourceOptions;
 }
 
+/** Seconds of failed probes before a service counts as unhealthy: an overloaded one that lives should not. */
+const unhealthyAfter = 25;
+
 /** Seconds that an update can be told to wait for a service, at most. */
 export const longestWait = 7200;
 
@@ -206,7 +209,7 @@ export function hardenedService(service: ServiceDescription): Hardened {
                 // A slow start is not a failure: until its first success a service is only waited for, by waitTimeout. The
                 // same for all, because another period would replace the container.
                 startPeriod: goDuration(longestWait),
-                retries: 5,
+                retries: Math.ceil(unhealthyAfter / service.health.interval),
             },
             wait: true,
             waitTimeout: service.waitSeconds,

@@ -127,7 +127,7 @@ export class Minio extends pulumi.ComponentResource {
                           { internal: s3Port, external: published.s3, address: published.address },
                           { internal: consolePort, external: published.console, address: published.address },
                       ],
-            health: { command: ["/usr/local/bin/healthy"], interval: 5, timeout: 5 },
+            health: { command: ["/usr/local/bin/healthy"], interval: 3, timeout: 5 },
             waitSeconds: args.waitSeconds,
             stopSeconds: 30,
         });

@@ -263,7 +263,7 @@ export class Mlflow extends pulumi.ComponentResource {
                 published === undefined
                     ? []
                     : [{ internal: serverPort, external: published.port, address: published.address }],
-            health: { command: ["/usr/local/bin/healthy"], interval: 5, timeout: 10 },
+            health: { command: ["/usr/local/bin/healthy"], interval: 3, timeout: 10 },
             waitSeconds: args.waitSeconds,
             stopSeconds: 30,
         });

@@ -98,7 +98,7 @@ export class Postgres extends pulumi.ComponentResource {
             // Parallel queries share memory by files in /dev/shm.
             sharedMemory: 128,
             ports: [],
-            health: { command: ["/usr/local/bin/healthy"], interval: 5, timeout: 5 },
+            health: { command: ["/usr/local/bin/healthy"], interval: 3, timeout: 5 },
             waitSeconds: args.waitSeconds,
             stopSeconds: 60,
         });

@@ -94,10 +94,10 @@ describe("a gateway", () => {
             ],
             healthcheck: {
                 tests: ["CMD", "/usr/local/bin/healthy"],
-                interval: "5s",
+                interval: "3s",
                 timeout: "5s",
                 startPeriod: "2h0m0s",
-                retries: 5,
+                retries: 9,
             },
             waitTimeout: 70,
             destroyGraceSeconds: 30,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Configuration, keys } from "../../../config.ts";
 import { resourcesOf } from "../../../operations/engineObjects.ts";
-import { container, dataVolumes, docker, healthy, identities, sql } from "../support/engine.ts";
+import { container, dataVolumes, healthy, identities, serverProcesses, sql } from "../support/engine.ts";
 import { own } from "../support/own.ts";
 import { freePorts, makeGenerated } from "../support/platforms.ts";
 import { runPython } from "../support/python.ts";
@@ -251,7 +251,7 @@ describe("changes take effect by up alone", () => {
         const hardened = join(checkout.directory, "components", "hardened.ts");
         const before = readFileSync(hardened, "utf8");
         const changed = [
-            ["retries: 5", "retries: 7"],
+            ["unhealthyAfter = 25", "unhealthyAfter = 21"],
             ["init: true", "init: false"],
             ["tmpfs: { ...process.tmpfs }", 'tmpfs: { ...process.tmpfs, "/mnt": "size=1m" }'],
         ].reduce((source, [from = "", to = ""]) => {
@@ -283,9 +283,7 @@ describe("changes take effect by up alone", () => {
             ]);
             expect(await sql(stack, "show port")).toEqual(["5433"]);
             expect(await sql(stack, "show shared_buffers")).toEqual(["200MB"]);
-            expect(await docker("top", `mlflow-platform-${stack}-mlflow`, "-eo", "pid,args")).toMatch(
-                /uvicorn.*--workers 1\b/,
-            );
+            expect((await serverProcesses(stack)).workers).toHaveLength(1);
             for (const [name, memory, cpus] of [
                 ["mlflow", 1500, 1.5],
                 ["minio", 800, 0.75],
@@ -304,7 +302,7 @@ describe("changes take effect by up alone", () => {
         expect(await sql(stack, logins)).toEqual(["mlflow", "mlflow_auth", "mlflow_owner", "postgres"]);
         expect(await dataVolumes(stack)).toEqual(volumes);
         const { Config, HostConfig } = await container(stack, "mlflow");
-        expect([Config.Healthcheck?.Retries, HostConfig.Init]).toEqual([5, true]);
+        expect([Config.Healthcheck?.Retries, HostConfig.Init]).toEqual([9, true]);
         await checkout.pulumi(stack, "preview", "--expect-no-changes", "--refresh");
     });
 

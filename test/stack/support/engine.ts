@@ -74,6 +74,23 @@ export async function container(stack: string, name: string): Promise<Inspected>
     return found;
 }
 
+/** The processes of a stack's tracking server, by the host's numbers: the one that supervises, and those that serve. */
+export async function serverProcesses(stack: string): Promise<{ supervisor: number; workers: number[] }> {
+    const lines = await dockerLines("top", `mlflow-platform-${stack}-mlflow`, "-eo", "pid,ppid,args");
+    const parents = new Map(
+        lines
+            .map((line) => /^\s*(\d+)\s+(\d+)\s.*python -m platform_server$/.exec(line))
+            .filter((match) => match !== null)
+            .map(([, pid, parent]) => [Number(pid), Number(parent)]),
+    );
+    const workers = [...parents].filter(([, parent]) => parents.has(parent)).map(([pid]) => pid);
+    const [supervisor, ...more] = [...parents.keys()].filter((pid) => !workers.includes(pid));
+    if (supervisor === undefined || more.length > 0) {
+        throw new Error(`not one server: ${lines.join("\n")}`);
+    }
+    return { supervisor, workers };
+}
+
 /** A file of the tracking server's credentials. */
 export function serverFile(stack: string, file: string): Promise<string> {
     return docker("exec", `mlflow-platform-${stack}-mlflow`, "cat", `/run/secrets/platform/${file}`);

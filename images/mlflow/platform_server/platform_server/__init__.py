@@ -1,6 +1,8 @@
 """What this platform adds to the MLflow server.
 
-app            the ASGI application that `mlflow server --app-name platform` runs
+__main__       the server: MLflow imported once, and what `mlflow server` sets
+supervisor     its processes, which are forked
+app            the ASGI application of each process
 login          lets requests without valid credentials reach four public places and nothing else
 model_servers  lets the accounts of model servers read what they serve and nothing else
 transfers      admits uploads and downloads as far as there is room for their temporary files

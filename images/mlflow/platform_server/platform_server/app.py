@@ -1,4 +1,4 @@
-"""The ASGI application of the server: `mlflow server --app-name platform` calls `create_app` in each worker process.
+"""The ASGI application of the server: each server process calls `create_app` after the fork.
 
 From the outside in: login, what the accounts of model servers may do, room for transfers, the endpoint of S3 for this
 client, MLflow.

@@ -7,7 +7,7 @@ import os
 
 
 def routes():
-    # Nothing is served by this process, so any key will do; the other two are what `start` and `mlflow server` set.
+    # Nothing is served by this process, so any key will do; the other two are what `start` and the server set.
     os.environ.setdefault("MLFLOW_FLASK_SERVER_SECRET_KEY", "none")
     os.environ.setdefault("MLFLOW_AUTH_CONFIG_PATH", "/tmp/auth.ini")
     os.environ["_MLFLOW_SGI_NAME"] = "uvicorn"

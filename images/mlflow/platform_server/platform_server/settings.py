@@ -7,6 +7,9 @@ MEBIBYTE = 1024 * 1024
 
 
 class Settings(NamedTuple):
+    host: str
+    port: int
+    workers: int
     login: bool
     presigned: bool
     inside_endpoint: str | None
@@ -21,6 +24,9 @@ def read():
     environment = os.environ.get
     size = environment("ARTIFACT_TEMP_SIZE")
     return Settings(
+        host=environment("MLFLOW_HOST", "127.0.0.1"),
+        port=int(environment("MLFLOW_PORT", "5000")),
+        workers=int(environment("MLFLOW_WORKERS", "2")),
         login=environment("LOGIN") == "true",
         presigned=environment("ARTIFACT_TRANSFER") == "presigned",
         inside_endpoint=environment("MLFLOW_S3_ENDPOINT_URL") or None,
