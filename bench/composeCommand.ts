@@ -27,7 +27,7 @@ export function aptOptions(sources: string, directory: string): string[] {
 }
 
 /** Unpacks Debian's package. Throws a UserError where that cannot be. */
-async function unpack(places: Places, to: string): Promise<void> {
+async function unpack(places: Places, variables: Record<string, string>, to: string): Promise<void> {
     const directory = mkdtempSync(join(places.cache, "compose-"));
     try {
         mkdirSync(join(directory, "lists", "partial"), { recursive: true });
@@ -40,7 +40,12 @@ async function unpack(places: Places, to: string): Promise<void> {
             [...apt, "download", debianPackage],
             ["sh", "-c", `dpkg-deb --extract ./${debianPackage}_*.deb .`],
         ]) {
-            const { failed, all } = await execa(program, args, { cwd: directory, all: true, reject: false });
+            const { failed, all } = await execa(program, args, {
+                cwd: directory,
+                env: variables,
+                all: true,
+                reject: false,
+            });
             if (failed) {
                 throw new UserError(
                     `There is no Docker Compose 2 here, and Debian's package cannot be had:\n${all.split("\n").slice(-8).join("\n")}`,
@@ -73,7 +78,7 @@ export async function provideCompose(
     if (!existsSync(file)) {
         say("fetching Docker Compose 2 from Debian 13's packages");
         mkdirSync(places.cache, { recursive: true });
-        await unpack(places, file);
+        await unpack(places, variables, file);
     }
     const version = await versionOf([file]);
     if (version === undefined) {

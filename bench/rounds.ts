@@ -1,5 +1,4 @@
 /** Contenders take turns, round by round, so that what else the machine does meets all of them alike. */
-import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stopIfInterrupted } from "../operations/interruption.ts";
 import type { Say } from "../operations/progress.ts";
@@ -11,7 +10,7 @@ export interface Measurement {
     /** The command as a user types it. */
     readonly command: string;
     readonly run: () => Promise<unknown>;
-    /** Waits before it, untimed, until what was started before has come to rest. */
+    /** Whether it is one of what has come to rest. */
     readonly settled?: boolean;
 }
 
@@ -37,6 +36,14 @@ export interface Reading {
     readonly figure: Figure;
 }
 
+/** What comes between two measurements. */
+export interface Pauses {
+    /** Waits until what was started before has come to rest. */
+    readonly rest: () => Promise<void>;
+    /** Throws where the run is to end. */
+    readonly stop: () => void;
+}
+
 /** Seconds that server processes get that are still starting when their service is healthy already. */
 const settlingSeconds = 15;
 
@@ -54,7 +61,7 @@ export function inTurn<T>(contenders: readonly T[], round: number): T[] {
 }
 
 /** Takes one contender's times. What is still missing after a failure says why. */
-async function takeTimes({ name, prepare, measurements }: Contender, say: Say, rest: () => Promise<void>) {
+async function takeTimes({ name, prepare, measurements }: Contender, say: Say, { rest, stop }: Pauses) {
     const figures: Figure[] = [];
     try {
         say(`${name}: preparing`);
@@ -64,20 +71,19 @@ async function takeTimes({ name, prepare, measurements }: Contender, say: Say, r
                 say(`${name}: waiting until its processes have come to rest`);
                 await rest();
             }
-            stopIfInterrupted();
+            stop();
             say(`${name}: ${command}`);
             const start = performance.now();
             await run();
             figures.push({ seconds: (performance.now() - start) / 1000 });
         }
     } catch (error) {
-        stopIfInterrupted();
+        stop();
         figures.push({ error: (error as Error).message });
     }
-    const failed = measurements[figures.length - 1]?.command ?? "";
     return measurements.map(({ what, command }, index): Reading => ({
         ...{ contender: name, what, command },
-        figure: figures[index] ?? { error: `not measured, because this failed before it: ${failed}` },
+        figure: figures[index] ?? { error: "not measured, because what comes before it failed" },
     }));
 }
 
@@ -89,17 +95,17 @@ export async function runRound(
     contenders: readonly Contender[],
     round: number,
     say: Say,
-    rest: () => Promise<void> = settle,
+    pauses: Pauses = { rest: settle, stop: stopIfInterrupted },
 ): Promise<Reading[]> {
     const readings: Reading[] = [];
     for (const contender of inTurn(contenders, round)) {
         try {
-            readings.push(...(await takeTimes(contender, say, rest)));
+            readings.push(...(await takeTimes(contender, say, pauses)));
         } finally {
             say(`${contender.name}: removing what it made`);
             await contender.remove();
         }
-        stopIfInterrupted();
+        pauses.stop();
     }
     return readings;
 }
