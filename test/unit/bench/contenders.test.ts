@@ -34,6 +34,15 @@ describe("a command", () => {
         );
     });
 
+    it("gets the signal of Ctrl-C until it ends, where the run is to end; not one that clears up", async () => {
+        const urging = { isWanted: () => true, milliseconds: 1000 };
+        const patient = `trap 'n=$n.' INT; while [ "$n" != .. ]; do sleep 0.05; done; exit 7`;
+        await expect(run("sh", ["-c", patient], place, urging)).rejects.toThrow(/: exit code 7/);
+        const quick = ["-c", "sleep 2; echo done"];
+        expect(await run("bash", quick, { ...place, clearsUp: true }, urging)).toBe("done");
+        expect(await run("bash", quick, place, { ...urging, isWanted: () => false })).toBe("done");
+    }, 60_000);
+
     it("that is not there, or was killed, fails as well", async () => {
         await expect(run("no-such-program", [], place)).rejects.toThrow("no-such-program: ENOENT");
         await expect(run("sh", ["-c", "kill -9 $$"], place)).rejects.toThrow(/^sh -c kill -9 \$\$: SIGKILL/);
