@@ -1,5 +1,6 @@
 /** The commands behind `npm start`, `npm stop`, `npm test` and `npm run …`. */
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { type StartBenchOptions, benchStart } from "../bench/start.ts";
 import { generatedKeys } from "../config.ts";
 import { type ImportEnvOptions, importEnv } from "./stacks/importEnv.ts";
 import { type NewStackOptions, newStack } from "./stacks/newStack.ts";
@@ -39,6 +40,12 @@ const names = (text: string, earlier: string[]) => [...earlier, text];
 const wholeNumber = (text: string) => {
     if (!/^\d+$/.test(text)) {
         throw new InvalidArgumentError("Give a whole number.");
+    }
+    return Number(text);
+};
+const countingNumber = (text: string) => {
+    if (wholeNumber(text) < 1) {
+        throw new InvalidArgumentError("Give 1 or more.");
     }
     return Number(text);
 };
@@ -278,7 +285,17 @@ program
         process.exitCode = await test(filters, options, places, process.env);
     });
 
-for (const command of [...program.commands, ...user.commands]) {
+const bench = program.command("bench").summary("measure this project beside others, on this machine");
+bench
+    .command("start")
+    .summary("cold start, and updates that change nothing, beside a Compose file with the same services")
+    .addOption(new Option("--rounds <count>", "how often each is measured").argParser(countingNumber).default(5))
+    .option("--out <directory>", "where start.json and start.svg are written (else: bench/results)")
+    .action(async (options: StartBenchOptions) => {
+        process.exitCode = await benchStart(options, places, process.env);
+    });
+
+for (const command of [...program.commands, ...user.commands, ...bench.commands]) {
     command.description(command.summary());
 }
 

@@ -58,6 +58,12 @@ function backendUrl(url: string, project: string): string {
     return path === undefined || path.startsWith("~") || isAbsolute(path) ? url : `file://${resolve(project, path)}`;
 }
 
+/** Removes the note in Pulumi's home of which stack is selected in a directory (sdk/go/common/workspace, qualifiedFileName). */
+export function forgetSelection({ pulumiHome }: Places, directory: string): void {
+    const note = createHash("sha1").update(join(directory, "Pulumi.yaml")).digest("hex");
+    rmSync(join(pulumiHome, "workspaces", `${projectName}-${note}-workspace.json`), { force: true });
+}
+
 /** Runs `act` in such a directory, and removes it. */
 export async function inProjectCopy<T>(places: Places, act: (directory: string) => Promise<T>): Promise<T> {
     const directory = realpathSync(mkdtempSync(join(tmpdir(), `${projectName}-preview-`)));
@@ -68,9 +74,7 @@ export async function inProjectCopy<T>(places: Places, act: (directory: string) 
         return await act(directory);
     } finally {
         rmSync(directory, { recursive: true, force: true });
-        // Pulumi notes there which stack is selected in a project (sdk/go/common/workspace, qualifiedFileName).
-        const note = createHash("sha1").update(join(directory, "Pulumi.yaml")).digest("hex");
-        rmSync(join(places.pulumiHome, "workspaces", `${projectName}-${note}-workspace.json`), { force: true });
+        forgetSelection(places, directory);
     }
 }
 
