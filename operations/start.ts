@@ -24,7 +24,7 @@ export interface StartOptions extends Choices {
 }
 
 /** About how long each build takes on two cores the first time, in minutes. */
-const buildMinutes: Readonly<Record<string, number>> = { postgres: 1, minio: 6, mlflow: 2, gateway: 3, model: 2 };
+const buildMinutes: Readonly<Record<string, number>> = { postgres: 1, minio: 5, mlflow: 2, gateway: 3, model: 2 };
 
 /** The builds whose result the engine does not have. */
 async function missingBuilds(

@@ -97,7 +97,7 @@ export function diskProblems(found: DiskFindings, place: string, bucket: string)
                 what: `${place} has the format fs of MinIO's releases before June 2022, which the stack's MinIO cannot read.`,
                 cure:
                     "In the bucket's directory every object is a plain file. Start an empty MinIO of the stack's image, copy them by " +
-                    `mc mirror ${place}/${bucket} <alias>/${bucket}, stop it, and name its data by --data.`,
+                    `MinIO's client (mc mirror ${place}/${bucket} <alias>/${bucket}), stop it, and name its data by --data.`,
             },
         ];
     }

@@ -4,7 +4,11 @@ go 1.24.0
 
 toolchain go1.26.11
 
-tool github.com/minio/minio
+require (
+	github.com/minio/madmin-go/v3 v3.0.109
+	github.com/minio/minio v0.0.0-20260212201848-7aac2a2c5b7c
+	github.com/minio/minio-go/v7 v7.0.91
+)
 
 require (
 	aead.dev/mem v0.2.0 // indirect
@@ -154,11 +158,8 @@ require (
 	github.com/minio/highwayhash v1.0.3 // indirect
 	github.com/minio/kms-go/kes v0.3.1 // indirect
 	github.com/minio/kms-go/kms v0.5.1-0.20250225090116-4e64ce8d0f35 // indirect
-	github.com/minio/madmin-go/v3 v3.0.109 // indirect
 	github.com/minio/mc v0.0.0-20250313080218-cf909e1063a9 // indirect
 	github.com/minio/md5-simd v1.1.2 // indirect
-	github.com/minio/minio v0.0.0-20260212201848-7aac2a2c5b7c // indirect
-	github.com/minio/minio-go/v7 v7.0.91 // indirect
 	github.com/minio/mux v1.9.2 // indirect
 	github.com/minio/pkg/v3 v3.1.3 // indirect
 	github.com/minio/selfupdate v0.6.0 // indirect

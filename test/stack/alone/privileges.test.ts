@@ -36,7 +36,8 @@ import {
 } from "@aws-sdk/client-s3";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { container, docker, healthy, sql } from "../support/engine.ts";
+import { docker, healthy, sql } from "../support/engine.ts";
+import { type MinioClient, minioClient } from "../support/minioClient.ts";
 import { plantedValues } from "../support/platforms.ts";
 
 // What must not work is tried: each attempt has to be refused for want of the right, and what is needed has to work.
@@ -65,8 +66,8 @@ const other = `other-than-${stack}`;
 const secret = { Bucket: other, Key: "secret.txt" };
 let upload: { Bucket: string; Key: string; UploadId: string | undefined };
 
-/** A container of MinIO's image on the stack's network, where `mc` knows the server as `key` and as `root`. */
-const client = `mlflow-platform-test-${stack}-mc`;
+/** On the stack's network; it knows the server as `key` and as `root`. */
+let client: MinioClient;
 /** An access key that root makes for itself. */
 const rootsAccount = "account-of-root";
 
@@ -81,7 +82,7 @@ echo '{expire: {apiVersion: v1, bucket: ${own}, rules: [{type: object, name: non
 
 /** Runs a program in that container; its output may be an error's. */
 async function run(args: readonly string[], input: string): Promise<string> {
-    const { stdout } = await execa("docker", ["exec", "--interactive", client, ...args], { input, reject: false });
+    const { stdout } = await execa("docker", ["exec", "--interactive", client.name, ...args], { input, reject: false });
     return stdout;
 }
 
@@ -117,10 +118,7 @@ beforeAll(async () => {
     const { UploadId } = await root.send(new CreateMultipartUploadCommand({ Bucket: other, Key: "upload" }));
     upload = { Bucket: other, Key: "upload", UploadId };
 
-    const { Image } = await container(stack, "minio");
-    const network = `mlflow-platform-${stack}-backend`;
-    const options = ["--detach", "--rm", "--no-healthcheck", "--name", client, "--network", network];
-    await docker("run", ...options, "--entrypoint", "sleep", Image, "infinity");
+    client = await minioClient(`mlflow-platform-${stack}-backend`);
     for (const [alias, user, password] of [
         ["key", accessKey, value("minioSecretAccessKey")],
         ["root", value("minioRootUser"), value("minioRootPassword")],
@@ -134,7 +132,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
     await mc(`admin accesskey remove root ${rootsAccount}`);
-    await docker("rm", "--force", client);
+    await client.remove();
     await root.send(new DeleteObjectCommand(mine));
     await root.send(new AbortMultipartUploadCommand(upload));
     await root.send(new DeleteObjectCommand(secret));

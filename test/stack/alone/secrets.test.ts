@@ -103,7 +103,7 @@ describe("no secret value is", () => {
         const seen = inject("seenArguments");
         // The watch worked: it saw Pulumi, and programs inside containers.
         expect(seen.some((line) => line.includes("pulumi"))).toBe(true);
-        expect(seen.some((line) => line.startsWith("mc --json "))).toBe(true);
+        expect(seen.some((line) => line.startsWith("/usr/local/bin/provision "))).toBe(true);
         expect(leaks(seen.join("\n"))).toEqual([]);
     });
 

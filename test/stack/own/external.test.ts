@@ -9,6 +9,7 @@ import { container, containersOf, docker, dockerLines } from "../support/engine.
 import {
     type Certificates,
     type Outside,
+    type OutsideMinio,
     certificates,
     gatewayName,
     outsideMinio,
@@ -161,7 +162,7 @@ describe.concurrent("somebody else's PostgreSQL", () => {
 
 describe.concurrent("somebody else's S3 store", () => {
     const stack = ownStack("s3");
-    let minio: Outside;
+    let minio: OutsideMinio;
     beforeAll(async () => {
         minio = await outsideMinio(images.minio, "outside-password");
         await outsideUser(minio, "somebody", secretKey, "artifacts.outside", ["s3:ListBucket"]);
@@ -184,15 +185,15 @@ describe.concurrent("somebody else's S3 store", () => {
             "job s3-bucket ended with exit code 78",
             "bucket: bucket artifacts.outside does not exist and somebody may not make it",
         );
-        await minio.exec("mc", "mb", "root/artifacts.outside");
+        await minio.mc("mb", "root/artifacts.outside");
         await expectRed(stack, "bucket: somebody lacks s3:PutObject", "on bucket artifacts.outside");
     });
 
     it("is used as soon as the rights are there, and none runs here", async () => {
-        await minio.exec("mc", "rb", "root/artifacts.outside");
+        await minio.mc("rb", "root/artifacts.outside");
         await outsideUser(minio, "somebody", secretKey, "artifacts.outside", ["s3:*"]);
         await expectGreen(stack);
-        expect(await minio.exec("mc", "ls", "--recursive", "root/artifacts.outside")).toContain("artifacts/note.txt");
+        expect(await minio.mc("ls", "--recursive", "root/artifacts.outside")).toContain("artifacts/note.txt");
         expect(await names(stack)).toEqual(["mlflow", "mlflow-migrate", "postgres", "s3-bucket"]);
         expect(await dockerLines("volume", "ls", "--quiet", "--filter", `name=${stack}-minio_data`)).toEqual([]);
         const outputs = await checkout.outputs(stack);
@@ -204,7 +205,7 @@ describe.concurrent("somebody else's S3 store", () => {
 describe.concurrent("both of somebody else's, by TLS, with an owner beside the server's role", () => {
     const stack = ownStack("both");
     let postgres: Outside;
-    let minio: Outside;
+    let minio: OutsideMinio;
     const file = (name: string, content: string) => {
         writeFileSync(join(checkout.directory, name), content);
         return name;

@@ -60,7 +60,8 @@ describe("an update is red until it works", () => {
         await execa("docker", ["build", "--tag", reference, "-"], {
             input:
                 `FROM ${Image}\nUSER 0:0\n` +
-                `RUN printf '#!/bin/bash\\n%s\\n' '${talk}' >/usr/local/bin/provision\nUSER 1000:1000\n`,
+                `RUN cd /usr/local/bin; rm provision; printf '#!/bin/bash\\n%s\\n' '${talk}' >provision; chmod +x provision\n` +
+                "USER 1000:1000\n",
             env: { DOCKER_BUILDKIT: "0" },
         });
         const secrets = plantedSecrets;

@@ -10,6 +10,7 @@ import { Checkout } from "../support/checkout.ts";
 import { container, containersOf, docker, sql } from "../support/engine.ts";
 import {
     type Outside,
+    type OutsideMinio,
     gatewayName,
     outsideMinio,
     outsidePostgres,
@@ -38,7 +39,7 @@ let otherOutputs: Record<string, unknown>;
 let runId: string;
 let otherRunId: string;
 let postgres: Outside;
-let minio: Outside;
+let minio: OutsideMinio;
 let importOutput: string;
 
 const data = join(old, "data");
@@ -173,9 +174,7 @@ const observations: Readonly<Record<string, () => Promise<void>>> = {
     },
     MINIO_HOST: async () => {
         expect(otherOutputs.minioEndpoint).toBe(`http://${gatewayName}:${minio.port}`);
-        expect(await minio.exec("mc", "ls", "--recursive", "root/old.artifacts")).toContain(
-            `${otherRunId}/artifacts/note.txt`,
-        );
+        expect(await minio.mc("ls", "--recursive", "root/old.artifacts")).toContain(`${otherRunId}/artifacts/note.txt`);
         expect((await containersOf(external)).filter(({ Name }) => Name.includes("-minio"))).toEqual([]);
         // The Compose file's own is the one that runs here.
         expect((await container(own, "minio")).State.Health?.Status).toBe("healthy");

@@ -5,9 +5,12 @@ import { describeImage, inspectImage } from "../support/imageRules.ts";
 
 const { stack } = inject("generated");
 
-it("the MLflow server's image is at most 700 MB", async () => {
-    const { Image } = await container(stack, "mlflow");
-    expect((await inspectImage(Image)).Size).toBeLessThanOrEqual(700e6);
+it.each([
+    ["mlflow", 700],
+    ["minio", 190],
+])("the image of %s is at most %i MB", async (name, megabytes) => {
+    const { Image } = await container(stack, name);
+    expect((await inspectImage(Image)).Size).toBeLessThanOrEqual(megabytes * 1e6);
 });
 
 it("PostgreSQL refuses the data of another major version in words, and leaves it as it is", async () => {

@@ -15,7 +15,7 @@ import { crc32 } from "node:zlib";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { bridgeGateway, container } from "../support/engine.ts";
-import { type Outside, certificates, gatewayName, outsideMinio, outsideUser } from "../support/outside.ts";
+import { type OutsideMinio, certificates, gatewayName, outsideMinio, outsideUser } from "../support/outside.ts";
 import { scripts } from "../support/python.ts";
 
 // What our patches of MinIO are for (images/minio/patches): each of these requests did what it asked for without them.
@@ -29,7 +29,7 @@ const actions = [
     ...["s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"],
 ];
 
-let servers: { http: Outside; https: Outside };
+let servers: { http: OutsideMinio; https: OutsideMinio };
 let images: { minio: string; mlflow: string };
 let authority: string;
 let host: string;
@@ -59,7 +59,7 @@ beforeAll(async () => {
     host = `${gateway}:${http.port}`;
     root = client("outside", password);
     for (const server of [http, https]) {
-        await server.exec("mc", "--insecure", "mb", `root/${bucket}`);
+        await server.mc("mb", `root/${bucket}`);
         await outsideUser(server, key, secret, bucket, actions);
     }
     await root.send(new CreateBucketCommand({ Bucket: "other" }));

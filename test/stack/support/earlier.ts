@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { docker } from "./engine.ts";
+import { type MinioClient, minioClient } from "./minioClient.ts";
 import { type Outside, gatewayName, outsidePostgres, outsideSql } from "./outside.ts";
 import { earlierServerForImage, lastLine, scripts } from "./python.ts";
 
@@ -22,11 +23,13 @@ export class EarlierInstallation {
     public readonly env: string;
     /** The objects: a host directory beside it, or a volume. */
     public readonly data: string;
+    private readonly client: MinioClient;
 
-    private constructor(s3: string, mlflow: string, postgres: Outside, env: string, data: string) {
+    private constructor(s3: string, mlflow: string, postgres: Outside, client: MinioClient, env: string, data: string) {
         this.s3 = s3;
         this.mlflow = mlflow;
         this.postgres = postgres;
+        this.client = client;
         this.env = env;
         this.data = data;
     }
@@ -44,6 +47,7 @@ export class EarlierInstallation {
         const data = volume ?? join(directory, "data");
         const postgres = await outsidePostgres(images.postgres);
         await docker("network", "create", network);
+        const client = await minioClient(network, { root: "http://oldroot:old-root-password@s3:9000" });
         await outsideSql(postgres, `create role old login password '${earlierPassword.replaceAll("'", "''")}'`);
         await outsideSql(postgres, "create database old_runs owner old");
         const variables = {
@@ -62,19 +66,16 @@ export class EarlierInstallation {
                 .map((entry) => `${entry.join("=")}\n`)
                 .join(""),
         );
-        const installation = new EarlierInstallation(s3, mlflow, postgres, env, data);
+        const installation = new EarlierInstallation(s3, mlflow, postgres, client, env, data);
         const run = ["run", "--detach", "--network", network, "--user", "0:0", "--no-healthcheck"];
         const keys = ["MINIO_ROOT_USER=oldroot", "MINIO_ROOT_PASSWORD=old-root-password"];
         await docker(
             ...run,
             ...["--name", s3, "--network-alias", "s3", "--volume", `${data}:/data`],
-            ...[...keys, "MC_HOST_root=http://oldroot:old-root-password@127.0.0.1:9000"].flatMap((key) => [
-                "--env",
-                key,
-            ]),
+            ...keys.flatMap((key) => ["--env", key]),
             ...["--entrypoint", "minio", images.minio, "server", "--console-address", ":9001", "/data"],
         );
-        await until(() => docker("exec", s3, "mc", "mb", "--ignore-existing", `root/${earlierBucket}`));
+        await until(() => installation.mc(`mc mb --ignore-existing root/${earlierBucket}`));
         const uri = `postgresql+psycopg2://old:${encodeURIComponent(earlierPassword)}@${gatewayName}:${postgres.port}/old_runs`;
         const environment = {
             PYTHONPATH: "/packages",
@@ -122,9 +123,9 @@ export class EarlierInstallation {
         return stdout;
     }
 
-    /** Commands of MinIO's client in its MinIO, as `root`. */
+    /** Lines of a shell in which `mc` knows its MinIO as `root`. */
     mc(...lines: string[]): Promise<string> {
-        return docker("exec", this.s3, "bash", "-euc", lines.join("\n"));
+        return this.client.exec("bash", "-euc", lines.join("\n"));
     }
 
     /** What its client reads of it. */
@@ -161,6 +162,7 @@ export class EarlierInstallation {
 
     async remove(): Promise<void> {
         await docker("rm", "--force", "--volumes", this.mlflow, this.s3);
+        await this.client.remove();
         await docker("network", "rm", this.s3.replace(/-s3$/, ""));
         await this.postgres.remove();
     }

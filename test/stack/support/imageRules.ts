@@ -29,9 +29,23 @@ export function describeImage(name: string, reference: () => Promise<string>, ne
         });
 
         it("has no compiler, package installer or client that the service does not need", async () => {
-            const others = ["gcc", "cc", "make", "go", "git", "curl", "wget", "pip", "pip3", "uv", "npm", "ssh"].filter(
-                (program) => !needed.includes(program),
-            );
+            const programs = [
+                "gcc",
+                "cc",
+                "make",
+                "go",
+                "git",
+                "curl",
+                "wget",
+                "pip",
+                "pip3",
+                "uv",
+                "npm",
+                "ssh",
+                "mc",
+                "jq",
+            ];
+            const others = programs.filter((program) => !needed.includes(program));
             const found = await run(`for p in ${others.join(" ")}; do command -v $p; done; true`);
             expect(found).toBe("");
         });

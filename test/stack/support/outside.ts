@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { issueCertificate, makeAuthority } from "../../../components/certificates.ts";
 import { bridgeGateway, docker } from "./engine.ts";
+import { type MinioClient, minioClient } from "./minioClient.ts";
 import { freePorts } from "./platforms.ts";
 
 /** How containers call the engine's host. */
@@ -116,8 +117,15 @@ export async function outsideSql({ exec }: Outside, statement: string, database 
     return output.split("\n").filter((line) => line !== "");
 }
 
+/** A MinIO outside, with a client beside it. */
+export interface OutsideMinio extends Outside {
+    readonly client: MinioClient;
+    /** Runs a command of `mc`, which knows the server as `root`. */
+    readonly mc: (...command: string[]) => Promise<string>;
+}
+
 /** A plain MinIO with its root user `outside`; with certificates it takes nothing but TLS. */
-export function outsideMinio(image: string, password: string, tls?: Certificates): Promise<Outside> {
+export async function outsideMinio(image: string, password: string, tls?: Certificates): Promise<OutsideMinio> {
     const script = `
         mkdir -p /tmp/data /tmp/certs
         if [ -n "$KEY" ]; then
@@ -130,14 +138,24 @@ export function outsideMinio(image: string, password: string, tls?: Certificates
         KEY: tls?.key ?? "",
         MINIO_ROOT_USER: "outside",
         MINIO_ROOT_PASSWORD: password,
-        MC_HOST_root: `${scheme}://outside:${encodeURIComponent(password)}@127.0.0.1:9000`,
     };
-    return run(image, 9000, script, environment, ({ exec }) => exec("mc", "--insecure", "ls", "root"));
+    const root = `${scheme}://outside:${encodeURIComponent(password)}@127.0.0.1:9000`;
+    const server = await run(image, 9000, script, environment, ({ exec }) => exec("/usr/local/bin/healthy"));
+    const client = await minioClient(`container:${server.name}`, { root });
+    return {
+        ...server,
+        client,
+        mc: (...command) => client.exec("mc", "--insecure", ...command),
+        remove: async () => {
+            await client.remove();
+            await server.remove();
+        },
+    };
 }
 
 /** Makes or changes a user of an outside MinIO who may do these actions on one bucket, and nothing else. */
 export async function outsideUser(
-    { name, exec }: Outside,
+    { client, mc }: OutsideMinio,
     key: string,
     secret: string,
     bucket: string,
@@ -149,13 +167,11 @@ export async function outsideUser(
             { Effect: "Allow", Action: actions, Resource: [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`] },
         ],
     };
-    await execa("docker", ["exec", "--interactive", name, "bash", "-c", "cat >/tmp/policy.json"], {
+    await execa("docker", ["exec", "--interactive", client.name, "bash", "-c", "cat >/tmp/policy.json"], {
         input: JSON.stringify(policy),
     });
-    await exec("mc", "--insecure", "admin", "user", "add", "root", key, secret);
-    await exec("mc", "--insecure", "admin", "policy", "create", "root", "limited", "/tmp/policy.json");
+    await mc("admin", "user", "add", "root", key, secret);
+    await mc("admin", "policy", "create", "root", "limited", "/tmp/policy.json");
     // Attached already after the first time.
-    await exec("mc", "--insecure", "admin", "policy", "attach", "root", "limited", "--user", key).catch(
-        () => undefined,
-    );
+    await mc("admin", "policy", "attach", "root", "limited", "--user", key).catch(() => undefined);
 }
