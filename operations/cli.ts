@@ -26,6 +26,8 @@ const baseOption = () =>
         .choices(["registry", "packages"])
         .env("MLFLOW_PLATFORM_BASE");
 
+const verboseOption = () => new Option("--verbose", "print everything that Pulumi and the images' builds say");
+
 const names = (text: string, earlier: string[]) => [...earlier, text];
 const wholeNumber = (text: string) => {
     if (!/^\d+$/.test(text)) {
@@ -66,6 +68,7 @@ program
     .addOption(stackOption())
     .addOption(toolchainOption())
     .addOption(baseOption())
+    .addOption(verboseOption())
     .option("--explain", "print what would be used and why, and change nothing")
     .action(async (options: StartOptions) => (await import("./start.ts")).start(options, places, process.env));
 
@@ -115,7 +118,10 @@ program
     .command("up")
     .summary("pulumi up for a stack that is there, with the logs of what fails")
     .addOption(stackOption())
-    .action(async ({ stack }: { stack: string }) => (await import("./up.ts")).up(stack, places, process.env));
+    .addOption(verboseOption())
+    .action(async ({ stack, verbose }: { stack: string; verbose?: boolean }) =>
+        (await import("./up.ts")).up(stack, places, process.env, verbose),
+    );
 
 program
     .command("preview")

@@ -88,6 +88,16 @@ export function stackFile(places: Places, stackName: string): string {
  * (pulumi/pulumi, pkg/secrets/passphrase; key: PBKDF2 of SHA-256, a million rounds; AES-256-GCM with a 12-byte nonce).
  */
 export function saltFits(salt: string, passphrase: string): boolean {
+    const asked = `${salt}\n${passphrase}`;
+    const known = fitting.get(asked) ?? derivesKeyOf(salt, passphrase);
+    fitting.set(asked, known);
+    return known;
+}
+
+/** What was found out: a derivation takes half a second, and a stack's file mostly has the same salt as its state. */
+const fitting = new Map<string, boolean>();
+
+function derivesKeyOf(salt: string, passphrase: string): boolean {
     const [, bytes, , nonce, sealed] = salt.split(":").map((part) => Buffer.from(part, "base64"));
     if (bytes === undefined || nonce === undefined || sealed === undefined) {
         return false;
