@@ -43,7 +43,10 @@ const { networkId } = new Network("backend", { labels });
 
 const { baseImage } = config;
 const seedImage = new Image("seed", { build: builds.seed }).reference;
-const modelImage = new Image("model", { build: builds.model, reference: config.modelImage, baseImage }).reference;
+// Where no model is served nothing here runs it, and `npm run lifecycle` makes it for itself.
+const modelImage = config.modelServers?.length
+    ? new Image("model", { build: builds.model, reference: config.modelImage, baseImage }).reference
+    : undefined;
 const mlflowImage = new Image("mlflow", { build: builds.mlflow, reference: config.mlflowImage, baseImage });
 
 const secret = (name: string, configured: string | undefined, upperCase = false, length?: number) =>
@@ -198,31 +201,41 @@ const monitorLogin =
     config.mlflowAuth && config.monitorUsername !== undefined && config.monitorPassword !== undefined
         ? { username: config.monitorUsername, password: config.monitorPassword }
         : undefined;
-const modelServers = served.map(({ server, networkId, account, password, ...model }) => {
-    const recordsVolume = new Volume(`${server}-records`, { labels, removable: true }).volumeName;
-    const common = { image: modelImage, seedImage, networkId, recordsVolume, trackingUri: mlflow.upstream, labels };
-    const modelServer = new ModelServer(server, {
-        ...model,
-        ...common,
-        stateVolume: new Volume(`${server}-state`, { labels, removable: true }).volumeName,
-        account: config.mlflowAuth ? { username: account, password } : undefined,
-        packages,
-        publishedPort: publicHost === undefined ? model.port : undefined,
-        url: addresses.model(model.port),
-        after: mlflow.service,
-    });
-    if (model.monitorSchedule !== undefined) {
-        new Monitor(`${server}-monitor`, {
-            ...model,
-            ...common,
-            project: config.monitorProject,
-            schedule: model.monitorSchedule,
-            login: monitorLogin,
-            after: modelServer.service,
-        });
-    }
-    return { name: model.name, port: model.port, token: model.token, server, networkId, modelServer };
-});
+const modelServers =
+    modelImage === undefined
+        ? []
+        : served.map(({ server, networkId, account, password, ...model }) => {
+              const recordsVolume = new Volume(`${server}-records`, { labels, removable: true }).volumeName;
+              const common = {
+                  image: modelImage,
+                  seedImage,
+                  networkId,
+                  recordsVolume,
+                  trackingUri: mlflow.upstream,
+                  labels,
+              };
+              const modelServer = new ModelServer(server, {
+                  ...model,
+                  ...common,
+                  stateVolume: new Volume(`${server}-state`, { labels, removable: true }).volumeName,
+                  account: config.mlflowAuth ? { username: account, password } : undefined,
+                  packages,
+                  publishedPort: publicHost === undefined ? model.port : undefined,
+                  url: addresses.model(model.port),
+                  after: mlflow.service,
+              });
+              if (model.monitorSchedule !== undefined) {
+                  new Monitor(`${server}-monitor`, {
+                      ...model,
+                      ...common,
+                      project: config.monitorProject,
+                      schedule: model.monitorSchedule,
+                      login: monitorLogin,
+                      after: modelServer.service,
+                  });
+              }
+              return { name: model.name, port: model.port, token: model.token, server, networkId, modelServer };
+          });
 
 const certificate: GatewayCertificate =
     config.tlsCertificateFile !== undefined && config.tlsPrivateKey !== undefined
@@ -315,7 +328,7 @@ export default {
     ...(publicHost === undefined
         ? {}
         : { modelServerTokens: Object.fromEntries(modelServers.map(({ name, token }) => [name, token])) }),
-    modelImage: known(modelImage),
+    ...(modelImage === undefined ? {} : { modelImage: known(modelImage) }),
     /** How each job ended; the next update reads it. */
     jobs: recordJobs({ ...s3.jobRecords, ...mlflow.jobRecords }, lastRecords),
     /** Where the data is; the next update refuses to part the stack from it. */

@@ -12,10 +12,11 @@ import { rootCertificates } from "node:tls";
 import type * as docker from "@pulumi/docker";
 import { shellWord } from "./shell.ts";
 
-const directory = "node_modules/.cache/mlflow-platform";
+/** Directory of what a build needs and leaves beside the image, relative to the project. */
+export const buildFiles = "node_modules/.cache/mlflow-platform";
 
 /** Place of each secret's file, relative to the project; ids as the Dockerfiles in images/ name them. */
-const files = { ca: `${directory}/ca.crt`, apt: `${directory}/debian.sources`, build_env: `${directory}/build.env` };
+const files = { ca: `${buildFiles}/ca.crt`, apt: `${buildFiles}/debian.sources`, build_env: `${buildFiles}/build.env` };
 
 /** For `RemoteImage.build.secrets`. */
 export const buildSecrets: docker.types.input.RemoteImageBuildSecret[] = Object.entries(files).map(([id, src]) => ({

@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { buildLog } from "./buildLog.ts";
 import { buildSecrets } from "./buildSecrets.ts";
 
 /** An image that this project can build. */
@@ -18,20 +19,26 @@ export interface Build {
     readonly stableTag?: string;
     /** Starts from nothing instead of the base image. Defaults to false. */
     readonly fromScratch?: boolean;
+    /**
+     * Its output goes to a file, from which commands show how far it is. Defaults to false. Setting it replaces the image in
+     * every stack, so an image gets it together with a change of its content, which does the same.
+     */
+    readonly log?: boolean;
 }
 
 /** What the platform runs. */
 export const builds = {
     seed: { context: "images/seed", version: "1", fromScratch: true },
     postgres: { context: "images/postgres", version: "17" },
-    minio: { context: "images/minio", version: "2026-02-12" },
+    minio: { context: "images/minio", version: "2026-02-12", log: true },
     gateway: { context: "images/gateway", version: "2.11.9" },
-    mlflow: { context: "images/mlflow", target: "server", version: "3.17.2" },
+    mlflow: { context: "images/mlflow", target: "server", version: "3.17.2", log: true },
     model: {
         context: "images/mlflow",
         target: "model",
         version: "3.17.2",
         stableTag: "mlflow-platform/model:3.17.2",
+        log: true,
     },
 } satisfies Record<string, Build>;
 
@@ -119,6 +126,7 @@ export class Image extends pulumi.ComponentResource {
                     ...(build.stableTag === undefined ? {} : { tags: [build.stableTag] }),
                     ...(baseImage === undefined ? {} : { buildArgs: { BASE_IMAGE: baseImage } }),
                     secrets: buildSecrets,
+                    ...(build.log ? { buildLogFile: buildLog(name) } : {}),
                 },
                 // The provider does not look into the context.
                 triggers: { hash },

@@ -1,30 +1,21 @@
-/** The commands behind `npm start`, `npm stop`, `npm test` and `npm run …`. */
+/** The commands behind `npm start`, `npm stop`, `npm test` and `npm run …`. Each is loaded when it is asked for. */
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
-import { type StartBenchOptions, benchStart } from "../bench/start.ts";
-import { generatedKeys } from "../config.ts";
-import { type ImportEnvOptions, importEnv } from "./stacks/importEnv.ts";
-import { type NewStackOptions, newStack } from "./stacks/newStack.ts";
-import { type LifecycleOptions, lifecycle } from "./lifecycle.ts";
-import { labels } from "./servedModel.ts";
-import { formats } from "./clientFile.ts";
-import { type ClientOptions, printClientScript } from "./clientScript.ts";
-import { type DoctorOptions, doctor } from "./doctor/doctor.ts";
+import type { StartBenchOptions } from "../bench/start.ts";
+import type { ClientOptions } from "./clientScript.ts";
+import type { DoctorOptions } from "./doctor/doctor.ts";
 import { interrupted, watchForInterruption } from "./interruption.ts";
-import { type LogOptions, logs } from "./status/logs.ts";
+import type { LifecycleOptions } from "./lifecycle.ts";
 import { placesOf } from "./places.ts";
-import { type DriftOptions, drift } from "./preview/drift.ts";
-import { type PreviewOptions, preview } from "./preview/preview.ts";
-import { pulumi } from "./pulumi.ts";
-import { rotate } from "./rotate.ts";
-import { type StartOptions, start } from "./start.ts";
-import { type StatusOptions, status } from "./status/status.ts";
-import { deleteData, stop } from "./stop.ts";
-import { takeover } from "./takeover/takeover.ts";
+import type { DriftOptions } from "./preview/drift.ts";
+import type { PreviewOptions } from "./preview/preview.ts";
+import type { StartOptions } from "./start.ts";
+import type { ImportEnvOptions } from "./stacks/importEnv.ts";
+import type { NewStackOptions } from "./stacks/newStack.ts";
+import type { LogOptions } from "./status/logs.ts";
+import type { StatusOptions } from "./status/status.ts";
 import type { TakeoverOptions } from "./takeover/options.ts";
-import { type TestOptions, test } from "./testing/test.ts";
-import { up } from "./up.ts";
-import { type Rights, addUser, listUsers, removeUser, resetUser } from "./user.ts";
-import { userErrorOf } from "./commandError.ts";
+import type { TestOptions } from "./testing/test.ts";
+import type { Rights } from "./user.ts";
 
 const stackOption = () => new Option("--stack <name>", "the stack").default("dev");
 const toolchainOption = () =>
@@ -35,6 +26,8 @@ const baseOption = () =>
     new Option("--base <source>", "where the base image comes from (else: what answers)")
         .choices(["registry", "packages"])
         .env("MLFLOW_PLATFORM_BASE");
+
+const verboseOption = () => new Option("--verbose", "print everything that Pulumi and the images' builds say");
 
 const names = (text: string, earlier: string[]) => [...earlier, text];
 const wholeNumber = (text: string) => {
@@ -64,14 +57,27 @@ const places = placesOf(process.env);
 const program = new Command("npm run");
 program.enablePositionalOptions().showHelpAfterError();
 
+const keysArgument = new Argument("[keys...]", "such as pgPassword (else: lists them)");
+const formatOption = new Option("--format <format>", "of the output").default("shell");
+// What a command offers for choice is loaded with that command.
+program.hook("preSubcommand", async (_program, command) => {
+    if (command.name() === "rotate") {
+        keysArgument.choices((await import("../config.ts")).generatedKeys);
+    }
+    if (command.name() === "client-env") {
+        formatOption.choices((await import("./clientFile.ts")).formats);
+    }
+});
+
 program
     .command("start")
     .summary("set up what is missing, bring the platform up, check it")
     .addOption(stackOption())
     .addOption(toolchainOption())
     .addOption(baseOption())
+    .addOption(verboseOption())
     .option("--explain", "print what would be used and why, and change nothing")
-    .action((options: StartOptions) => start(options, places, process.env));
+    .action(async (options: StartOptions) => (await import("./start.ts")).start(options, places, process.env));
 
 program
     .command("new-stack")
@@ -97,7 +103,9 @@ program
     )
     .option("--from <stack>", "a stack whose file has the settings to begin with")
     .option("--yes", "ask nothing: what is left open is taken as proposed")
-    .action((name: string | undefined, options: NewStackOptions) => newStack(name, options, places, process.env));
+    .action(async (name: string | undefined, options: NewStackOptions) =>
+        (await import("./stacks/newStack.ts")).newStack(name, options, places, process.env),
+    );
 
 program
     .command("import-env")
@@ -109,13 +117,18 @@ program
     .option("--in-place", "use the old objects where they are (MINIO_VOLUME_PATH)")
     .option("--keep-database", "use the old database where it is (PG_HOST)")
     .addOption(portsOption())
-    .action((file: string, options: ImportEnvOptions) => importEnv(file, options, places, process.env));
+    .action(async (file: string, options: ImportEnvOptions) =>
+        (await import("./stacks/importEnv.ts")).importEnv(file, options, places, process.env),
+    );
 
 program
     .command("up")
     .summary("pulumi up for a stack that is there, with the logs of what fails")
     .addOption(stackOption())
-    .action(({ stack }: { stack: string }) => up(stack, places, process.env));
+    .addOption(verboseOption())
+    .action(async ({ stack, verbose }: { stack: string; verbose?: boolean }) =>
+        (await import("./up.ts")).up(stack, places, process.env, verbose),
+    );
 
 program
     .command("preview")
@@ -129,7 +142,7 @@ program
         "end with 2 where there are changes (else: 0; 1 where a preview failed or a rule is broken)",
     )
     .action(async (options: PreviewOptions) => {
-        process.exitCode = await preview(options, places, process.env);
+        process.exitCode = await (await import("./preview/preview.ts")).preview(options, places, process.env);
     });
 
 program
@@ -138,15 +151,17 @@ program
     .addOption(stackOption())
     .option("--json", "for scripts, instead of Markdown")
     .action(async (options: DriftOptions) => {
-        process.exitCode = await drift(options, places, process.env);
+        process.exitCode = await (await import("./preview/drift.ts")).drift(options, places, process.env);
     });
 
 program
     .command("rotate")
     .summary("other values for generated credentials, in the running services; without keys: which there are")
-    .addArgument(new Argument("[keys...]", "such as pgPassword (else: lists them)").choices(generatedKeys))
+    .addArgument(keysArgument)
     .addOption(stackOption())
-    .action((keys: string[], { stack }: { stack: string }) => rotate(keys, stack, places, process.env));
+    .action(async (keys: string[], { stack }: { stack: string }) =>
+        (await import("./rotate.ts")).rotate(keys, stack, places, process.env),
+    );
 
 const user = program.command("user").summary("the people who may log in to MLflow");
 const withRights = (command: Command) =>
@@ -159,24 +174,28 @@ const withRights = (command: Command) =>
 const nameArgument = () => new Argument("<name>", "name to log in with");
 withRights(user.command("add").summary("a new person; prints her client environment, once"))
     .addArgument(nameArgument())
-    .action((name: string, { stack, ...rights }: Rights & { stack: string }) =>
-        addUser(name, rights, stack, places, process.env),
+    .action(async (name: string, { stack, ...rights }: Rights & { stack: string }) =>
+        (await import("./user.ts")).addUser(name, rights, stack, places, process.env),
     );
 withRights(user.command("reset").summary("a new password, and the rights named; prints the client environment, once"))
     .addArgument(nameArgument())
-    .action((name: string, { stack, ...rights }: Rights & { stack: string }) =>
-        resetUser(name, rights, stack, places, process.env),
+    .action(async (name: string, { stack, ...rights }: Rights & { stack: string }) =>
+        (await import("./user.ts")).resetUser(name, rights, stack, places, process.env),
     );
 user.command("remove")
     .summary("takes the login away; runs and models stay")
     .addArgument(nameArgument())
     .addOption(stackOption())
-    .action((name: string, { stack }: { stack: string }) => removeUser(name, stack, places, process.env));
+    .action(async (name: string, { stack }: { stack: string }) =>
+        (await import("./user.ts")).removeUser(name, stack, places, process.env),
+    );
 user.command("list")
     .summary("who may log in, and what each has been given")
     .addArgument(new Argument("[name]", "only this person"))
     .addOption(stackOption())
-    .action((name: string | undefined, { stack }: { stack: string }) => listUsers(name, stack, places, process.env));
+    .action(async (name: string | undefined, { stack }: { stack: string }) =>
+        (await import("./user.ts")).listUsers(name, stack, places, process.env),
+    );
 
 program
     .command("status")
@@ -186,7 +205,9 @@ program
     .addOption(stackOption())
     .option("--json", "as JSON, for scripts (docs/operations.md, Status)")
     .option("--all", "every stack of this backend, one line each")
-    .action((options: StatusOptions) => status(options, places, process.env));
+    .action(async (options: StatusOptions) =>
+        (await import("./status/status.ts")).status(options, places, process.env),
+    );
 
 program
     .command("logs")
@@ -196,14 +217,18 @@ program
     .option("--since <time>", "from then on: 10m, 2h, or a time such as 2026-01-31T12:00:00Z")
     .addOption(new Option("--tail <lines>", "the last lines of each (else: all)").argParser(wholeNumber))
     .addOption(stackOption())
-    .action((services: string[], options: LogOptions) => logs(services, options, places, process.env));
+    .action(async (services: string[], options: LogOptions) =>
+        (await import("./status/logs.ts")).logs(services, options, places, process.env),
+    );
 
 program
     .command("doctor")
     .summary("looks at engine, disk, ports, names, clocks, certificates, versions, state and stack; changes nothing")
     .addOption(stackOption())
     .option("--json", "as JSON, for scripts (docs/operations.md, Doctor)")
-    .action((options: DoctorOptions) => doctor(options, places, process.env));
+    .action(async (options: DoctorOptions) =>
+        (await import("./doctor/doctor.ts")).doctor(options, places, process.env),
+    );
 
 program
     .command("lifecycle")
@@ -214,7 +239,9 @@ program
     .option("--served <name>", "the served model whose recorded predictions it may read (else: the first)")
     .option("--memory <MiB>", "memory limit", "4096")
     .addOption(stackOption())
-    .action((step: string, options: LifecycleOptions) => lifecycle(step, options, places, process.env));
+    .action(async (step: string, options: LifecycleOptions) =>
+        (await import("./lifecycle.ts")).lifecycle(step, options, places, process.env),
+    );
 
 program
     .command("labels")
@@ -222,19 +249,19 @@ program
     .argument("<model>", "name of the served model")
     .argument("<file>", "CSV file with the columns prediction_id and label, and row where a request had several")
     .addOption(stackOption())
-    .action((model: string, file: string, { stack }: { stack: string }) =>
-        labels(model, file, stack, places, process.env),
+    .action(async (model: string, file: string, { stack }: { stack: string }) =>
+        (await import("./servedModel.ts")).labels(model, file, stack, places, process.env),
     );
 
 program
     .command("client-env")
     .summary('what a client\'s shell needs, to be evaluated: eval "$(npm run --silent client-env)"')
-    .addOption(new Option("--format <format>", "of the output").choices(formats).default("shell"))
+    .addOption(formatOption)
     .option("--out <file>", "write a file for you alone (0600), and beside it the certificates that it names")
     .option("--force", "write over a file that this command did not write")
     .addOption(stackOption())
-    .action(({ stack, ...options }: ClientOptions & { stack: string }) =>
-        printClientScript(stack, places, process.env, options),
+    .action(async ({ stack, ...options }: ClientOptions & { stack: string }) =>
+        (await import("./clientScript.ts")).printClientScript(stack, places, process.env, options),
     );
 
 program
@@ -249,19 +276,21 @@ program
     .option("--dry-run", "do everything on copies, then give them up")
     .option("--restore-locations", "instead: write back the s3:// locations that a takeover found")
     .addOption(stackOption())
-    .action((options: TakeoverOptions) => takeover(options, places, process.env));
+    .action(async (options: TakeoverOptions) =>
+        (await import("./takeover/takeover.ts")).takeover(options, places, process.env),
+    );
 
 program
     .command("stop")
     .summary("remove containers and networks, keep data, state and secrets")
     .addOption(stackOption())
-    .action(({ stack }: { stack: string }) => stop(stack, places, process.env));
+    .action(async ({ stack }: { stack: string }) => (await import("./stop.ts")).stop(stack, places, process.env));
 
 program
     .command("delete-data")
     .summary("delete a stack with all its data, secrets and state")
     .argument("<stack>", "the stack's name, spelled out")
-    .action((stack: string) => deleteData(stack, places, process.env));
+    .action(async (stack: string) => (await import("./stop.ts")).deleteData(stack, places, process.env));
 
 program
     .command("pulumi")
@@ -271,7 +300,7 @@ program
     .helpOption(false)
     .passThroughOptions()
     .action(async (args: string[]) => {
-        process.exitCode = await pulumi(args, places, process.env);
+        process.exitCode = await (await import("./pulumi.ts")).pulumi(args, places, process.env);
     });
 
 program
@@ -282,7 +311,7 @@ program
     .option("--long", "the long tests, file by file; records each in test/long.json")
     .argument("[filters...]", "parts of the paths of test files, or core for a first look")
     .action(async (filters: string[], options: TestOptions) => {
-        process.exitCode = await test(filters, options, places, process.env);
+        process.exitCode = await (await import("./testing/test.ts")).test(filters, options, places, process.env);
     });
 
 const bench = program.command("bench").summary("measure this project beside others, on this machine");
@@ -292,7 +321,7 @@ bench
     .addOption(new Option("--rounds <count>", "how often each is measured").argParser(countingNumber).default(5))
     .option("--out <directory>", "where start.json and start.svg are written (else: bench/results)")
     .action(async (options: StartBenchOptions) => {
-        process.exitCode = await benchStart(options, places, process.env);
+        process.exitCode = await (await import("../bench/start.ts")).benchStart(options, places, process.env);
     });
 
 for (const command of [...program.commands, ...user.commands, ...bench.commands]) {
@@ -307,7 +336,7 @@ try {
         console.error("Interrupted. Nothing is lost: run the same command again to go on.");
         process.exitCode = 130;
     } else {
-        const known = userErrorOf(error);
+        const known = (await import("./commandError.ts")).userErrorOf(error);
         if (known === undefined) {
             throw error;
         }

@@ -59,7 +59,7 @@ export async function printClientScript(
     env: NodeJS.ProcessEnv,
     { format = "shell", out, force = false }: ClientOptions = {},
 ): Promise<void> {
-    const { stack, variables } = await openExisting(stackName, places, env);
+    const { stack, variables, exported } = await openExisting(stackName, places, env);
     const outputs = await stack.outputs();
     const environment = outputs.clientEnv?.value as ClientEnvironment | undefined;
     if (environment === undefined) {
@@ -82,7 +82,7 @@ export async function printClientScript(
             );
         }
     }
-    if ((await configurationOf(stack, variables)).mlflowAuth) {
+    if ((await configurationOf(stack, variables, exported)).mlflowAuth) {
         console.error(
             `Beside it a client needs a user name and a password: npm run user -- add <name> --stack ${stackName}`,
         );

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { credentialsFile } from "../components/monitor.ts";
 import { recordsPath } from "../components/modelServer.ts";
+import { provideModelImage } from "./modelImage.ts";
 import { type Places, projectName } from "./places.ts";
 import { servedModel } from "./servedModel.ts";
 import { configurationOf } from "./stackCheck.ts";
@@ -54,17 +55,17 @@ export async function lifecycle(
             "--project names the directory of an MLflow Project whose directory python has the MLproject file.",
         );
     }
-    const { stack, variables } = await openExisting(options.stack, places, env);
-    const configuration = await configurationOf(stack, variables);
+    const { stack, variables, exported } = await openExisting(options.stack, places, env);
+    const configuration = await configurationOf(stack, variables, exported);
     const outputs = valuesOf(await stack.outputs());
-    if (outputs.trackingUri === undefined || outputs.modelImage === undefined) {
+    if (outputs.trackingUri === undefined) {
         throw new UserError(`Stack ${options.stack} is not up.`, `npm start -- --stack ${options.stack} brings it up.`);
     }
     const login = {
         username: env.MLFLOW_TRACKING_USERNAME ?? String(outputs.adminUsername),
         password: env.MLFLOW_TRACKING_PASSWORD ?? String(outputs.adminPassword),
     };
-    const image = outputs.modelImage as string;
+    const image = await provideModelImage(configuration, places, variables, env);
     const publicUri = outputs.trackingUri as string;
     // Its predictions are what the monitor looks at.
     const served =

@@ -4,7 +4,7 @@ import { type BasePlan, type BaseSource, planBase, provideBase } from "./baseIma
 import { type EnginePlan, planEngine, provideEngine } from "./engine.ts";
 import { ended, stopIfInterrupted } from "./interruption.ts";
 import { type Places, makeState } from "./places.ts";
-import type { Say, Step } from "./progress.ts";
+import { type Say, type Step, sayOnError } from "./progress.ts";
 import { stackEngine } from "./stackEngine.ts";
 import { type ToolchainPlan, type ToolchainSource, installToolchain, planToolchain } from "./toolchain.ts";
 import { UserError } from "./userError.ts";
@@ -84,9 +84,7 @@ export async function installTools(
     plan: ToolchainPlan,
     places: Places,
     env: NodeJS.ProcessEnv,
-    say: Say = (line) => {
-        console.error(line);
-    },
+    say: Say = sayOnError,
 ): Promise<void> {
     if (!plan.ready) {
         await installToolchain(plan, {

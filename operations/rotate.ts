@@ -42,8 +42,8 @@ export function rotatable(configuration: Configuration): { key: string; words: s
 
 /** Lists what can be rotated. */
 async function list(stackName: string, places: Places, env: NodeJS.ProcessEnv): Promise<void> {
-    const { stack, variables } = await openExisting(stackName, places, env);
-    const rows = rotatable(await configurationOf(stack, variables)).map(({ key, words }) => [key, words]);
+    const { stack, variables, exported } = await openExisting(stackName, places, env);
+    const rows = rotatable(await configurationOf(stack, variables, exported)).map(({ key, words }) => [key, words]);
     console.log(`${table(["key", `in stack ${stackName}`], rows)}
 
 npm run rotate -- <keys…> --stack ${stackName}`);
@@ -63,8 +63,8 @@ export async function rotate(
         await list(stackName, places, env);
         return;
     }
-    const { stack, variables } = await openExisting(stackName, places, env);
-    const configuration = await configurationOf(stack, variables);
+    const { stack, variables, exported } = await openExisting(stackName, places, env);
+    const configuration = await configurationOf(stack, variables, exported);
     const set = keys.filter((key) => isSet(configuration, key));
     if (set.length > 0) {
         throw new UserError(

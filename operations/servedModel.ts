@@ -107,8 +107,8 @@ export async function labels(
     if (!existsSync(file)) {
         throw new UserError(`There is no file ${file}.`, "Name a CSV file with the columns prediction_id and label.");
     }
-    const { stack, variables } = await openExisting(stackName, places, env);
-    const model = servedModel(name, stackName, await configurationOf(stack, variables));
+    const { stack, variables, exported } = await openExisting(stackName, places, env);
+    const model = servedModel(name, stackName, await configurationOf(stack, variables, exported));
     const { exitCode } = await execa(
         "docker",
         ["exec", "--interactive", containerOf(stackName, model), "python", "-m", "model_server.labels"],

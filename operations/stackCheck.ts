@@ -1,6 +1,6 @@
 /** What can be known to be wrong before an update changes anything. */
 import { statfsSync } from "node:fs";
-import type { Stack } from "@pulumi/pulumi/automation/index.js";
+import type { Deployment, Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { type Configuration, configurationProblems, problemText } from "../config.ts";
 import { freeOnEngine } from "../engineHost.ts";
@@ -22,13 +22,14 @@ import { checkContradiction } from "./stackEngine.ts";
 import { UserError } from "./userError.ts";
 import type { ReadStack } from "./workspace.ts";
 
-/** A stack's configuration as far as it can be read, and everything that is wrong with it. */
+/** A stack's configuration as far as it can be read, and everything that is wrong with it. `exported` is the state, where it is known. */
 export async function settingsOf(
     stack: ReadStack,
     variables: Record<string, string>,
+    exported?: Deployment | Promise<Deployment>,
 ): Promise<{ value: Partial<Configuration>; problems: string[] }> {
     const prefix = `${projectName}:`;
-    const [everything, deployment] = await Promise.all([stack.getAllConfig(), stack.exportStack()]);
+    const [everything, deployment] = await Promise.all([stack.getAllConfig(), exported ?? stack.exportStack()]);
     const all = Object.entries(everything).filter(([name]) => name.startsWith(prefix));
     const named = everything["docker:host"]?.value;
     checkContradiction(stack.name, named, variables.DOCKER_HOST);
@@ -44,8 +45,12 @@ export async function settingsOf(
 }
 
 /** The stack's configuration. Throws a UserError that lists every problem, just as the program itself would. */
-export async function configurationOf(stack: ReadStack, variables: Record<string, string>): Promise<Configuration> {
-    const { value, problems } = await settingsOf(stack, variables);
+export async function configurationOf(
+    stack: ReadStack,
+    variables: Record<string, string>,
+    exported?: Deployment,
+): Promise<Configuration> {
+    const { value, problems } = await settingsOf(stack, variables, exported);
     if (problems.length > 0) {
         throw new UserError(
             problemText(stack.name, problems),
@@ -79,7 +84,7 @@ export function foreignObjects(stackName: string, foreign: readonly EngineObject
 /**
  * Clears what an interrupted update left: plugins that go on without their CLI, its lock, containers and networks that the state
  * does not know, and the state's notes of what was under way. Stops before another state's objects are touched; with
- * `ownOnly` those are left alone without a word.
+ * `ownOnly` those are left alone without a word. Returns the state.
  */
 export async function settleObjects(
     stack: Stack,
@@ -87,7 +92,7 @@ export async function settleObjects(
     variables: Record<string, string>,
     say: Say,
     ownOnly = false,
-): Promise<void> {
+): Promise<Deployment> {
     // In this order: when the plugins have ended nothing more is made; what an update makes from now on is not listed, and
     // what one made before is in the state or it holds the lock.
     await endLeftOverPlugins(places, say);
@@ -103,11 +108,14 @@ export async function settleObjects(
         await removeObjects(orphans, variables);
     }
     const pending = pendingOf(deployment);
-    if (pending.length > 0) {
-        // What was being made is gone or will be found by its name; what was being changed the refresh looks at.
-        say(`clearing what was interrupted from the state: ${pending.join(", ")}`);
-        await stack.importStack(withoutPending(deployment));
+    if (pending.length === 0) {
+        return deployment;
     }
+    // What was being made is gone or will be found by its name; what was being changed the refresh looks at.
+    say(`clearing what was interrupted from the state: ${pending.join(", ")}`);
+    const cleared = withoutPending(deployment);
+    await stack.importStack(cleared);
+    return cleared;
 }
 
 /** GiB that the first builds take on the engine's disk, with their caches; and what a finished platform wants to have free. */

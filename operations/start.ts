@@ -1,59 +1,67 @@
 /** `npm start`: the whole way from a fresh machine to a running, checked platform. */
-import { execa } from "execa";
-import type { Stack } from "@pulumi/pulumi/automation/index.js";
+import type { Deployment, Stack } from "@pulumi/pulumi/automation/index.js";
 import { buildTag, builds } from "../components/image.ts";
-import { type Configuration, isLoopback, publishedPorts } from "../config.ts";
+import { type Configuration, isLoopback, parseConfiguration, publishedPorts } from "../config.ts";
+import { docker } from "../dockerCommand.ts";
 import { checkReading, checkRoundTrip } from "./check.ts";
 import { explanation } from "./explain.ts";
 import { isLocal } from "../hostCheck.ts";
 import { interrupted, stopIfInterrupted } from "./interruption.ts";
 import type { Places } from "./places.ts";
 import { type Choices, type Plan, confirmInstallation, planPlatform, setUpSteps, variablesOf } from "./platform.ts";
-import { runSteps, type Say } from "./progress.ts";
+import { type Say, announced, runSteps } from "./progress.ts";
+import { asTexts, readSettings, stackText } from "./stacks/stackFile.ts";
 import { checkDisk, configurationOf, needed, settleObjects } from "./stackCheck.ts";
 import { forwardCommand, reach } from "./reach.ts";
 import { type Updated, changesInWords, update } from "./update.ts";
 import { UserError } from "./userError.ts";
 import { servedModelLines } from "./servedModel.ts";
-import { openStack, valuesOf } from "./workspace.ts";
+import { openStack, stackFile, valuesOf } from "./workspace.ts";
 
 /** Options of `npm start`. */
 export interface StartOptions extends Choices {
     readonly stack: string;
     readonly explain?: boolean | undefined;
+    /** Prints everything that Pulumi and the images' builds say. */
+    readonly verbose?: boolean | undefined;
 }
 
 /** About how long each build takes on two cores the first time, in minutes. */
-const buildMinutes: Readonly<Record<string, number>> = { postgres: 1, minio: 5, mlflow: 2, gateway: 3, model: 2 };
+const buildMinutes = { seed: 0, postgres: 1, minio: 5, mlflow: 2, gateway: 3, model: 2 };
 
-/** The builds whose result the engine does not have. */
+/** The images that a configuration uses and builds: those that the program makes for it. */
+export function usedBuilds(configuration: Partial<Configuration>): (keyof typeof builds)[] {
+    const { pgHost, minioHost, publicHost, modelServers = [] } = configuration;
+    const used: Readonly<Record<keyof typeof builds, boolean>> = {
+        seed: true,
+        postgres: pgHost === undefined && configuration.postgresImage === undefined,
+        minio: minioHost === undefined && configuration.minioImage === undefined,
+        gateway: publicHost !== undefined && configuration.gatewayImage === undefined,
+        mlflow: configuration.mlflowImage === undefined,
+        model: modelServers.length > 0 && configuration.modelImage === undefined,
+    };
+    return (Object.keys(builds) as (keyof typeof builds)[]).filter((name) => used[name]);
+}
+
+/** Those of them that the engine does not have. */
 async function missingBuilds(
     host: string | undefined,
     base: string | undefined,
     configuration: Partial<Configuration>,
-): Promise<string[]> {
-    const replaced: Readonly<Record<string, string | undefined>> = {
-        postgres: configuration.postgresImage,
-        minio: configuration.minioImage,
-        mlflow: configuration.mlflowImage,
-        gateway: configuration.gatewayImage,
-        model: configuration.modelImage,
-    };
-    const missing: string[] = [];
-    const wanted = Object.entries(builds).filter(
-        ([name]) => name !== "gateway" || configuration.publicHost !== undefined,
+): Promise<(keyof typeof builds)[]> {
+    const format = "{{.Repository}}:{{.Tag}}";
+    const there = host === undefined ? undefined : await docker(host, "image", "ls", "--format", format);
+    const tags = new Set(there?.split("\n"));
+    return usedBuilds(configuration).filter(
+        (name) => !tags.has(buildTag(name, builds[name], configuration.baseImage ?? base).tag),
     );
-    for (const [name, build] of wanted) {
-        const { tag } = buildTag(name, build, configuration.baseImage ?? base);
-        const there =
-            replaced[name] !== undefined ||
-            (host !== undefined &&
-                (await execa("docker", ["--host", host, "image", "inspect", tag], { reject: false })).exitCode === 0);
-        if (!there) {
-            missing.push(name);
-        }
-    }
-    return missing;
+}
+
+/** A stack's configuration as far as its file tells it: nothing is opened for that, and nothing made. */
+function configurationInFile(places: Places, stackName: string): Partial<Configuration> {
+    const file = stackFile(places, stackName);
+    const values = asTexts(readSettings(file, stackText(file) ?? "").plain);
+    return parseConfiguration({ values, secrets: new Set() }).value;
 }
 
 /** The table at the end. */
@@ -130,10 +138,16 @@ async function check(
 
 /** Runs the command. */
 export async function start(options: StartOptions, places: Places, env: NodeJS.ProcessEnv): Promise<void> {
-    const plan = await planPlatform(places, env, options, options.stack);
+    const plan = await announced("Looking at engine, tools and base image", async () =>
+        planPlatform(places, env, options, options.stack),
+    );
     const engineHost = plan.engine.action === "running" ? plan.engine.host : undefined;
     if (options.explain) {
-        const toBuild = await missingBuilds(engineHost, plan.base.reference, {});
+        const toBuild = await missingBuilds(
+            engineHost,
+            plan.base.reference,
+            configurationInFile(places, options.stack),
+        );
         console.log(explanation(plan, places, variablesOf(plan, places, env), toBuild));
         return;
     }
@@ -143,18 +157,19 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
     const variables = variablesOf(found.plan, places, env);
 
     let stack: Stack | undefined;
+    let exported: Deployment | undefined;
     let configuration: Configuration | undefined;
-    let toBuild: string[] = [];
+    let toBuild: (keyof typeof builds)[] = [];
     await runSteps([
         {
             title: `Stack ${options.stack}`,
             run: async (say) => {
                 stack = await openStack(places, options.stack, variables);
-                await settleObjects(stack, places, variables, say);
-                configuration = await configurationOf(stack, variables);
+                exported = await settleObjects(stack, places, variables, say);
+                configuration = await configurationOf(stack, variables, exported);
                 toBuild = await missingBuilds(found.plan.engine.host, found.plan.base.reference, configuration);
                 await checkDisk(
-                    toBuild.some((name) => name in buildMinutes),
+                    toBuild.some((name) => buildMinutes[name] > 0),
                     variables,
                     configuration,
                 );
@@ -169,7 +184,7 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
     const opened = stack;
     const configured: Configuration = configuration;
     // They are built side by side.
-    const minutes = Math.max(0, ...toBuild.map((name) => buildMinutes[name] ?? 0));
+    const minutes = Math.max(0, ...toBuild.map((name) => buildMinutes[name]));
     if (minutes > 0) {
         console.log(
             `Images to build: ${toBuild.join(", ")}. The first time this takes about ${minutes} min on 2 cores and ${needed.builds} GiB of ` +
@@ -177,19 +192,22 @@ export async function start(options: StartOptions, places: Places, env: NodeJS.P
         );
     }
     let result: Updated | undefined;
-    await runSteps([
-        {
-            title: "pulumi up",
-            run: async (say) => {
-                result = await update(opened, places, variables, say);
-                return changesInWords(result);
+    await runSteps(
+        [
+            {
+                title: "pulumi up",
+                run: async (say) => {
+                    result = await update(opened, places, variables, say, { verbose: options.verbose, exported });
+                    return changesInWords(result);
+                },
             },
-        },
-        {
-            title: "Check from outside",
-            run: async (say) => (result === undefined ? undefined : check(result, configured, variables, say)),
-        },
-    ]);
+            {
+                title: "Check from outside",
+                run: async (say) => (result === undefined ? undefined : check(result, configured, variables, say)),
+            },
+        ],
+        options.verbose,
+    );
     if (result === undefined || interrupted()) {
         throw new Error("interrupted");
     }

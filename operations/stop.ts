@@ -1,12 +1,12 @@
 /** `npm stop` and `npm run delete-data`: with and without what is protected. */
 import { rmSync } from "node:fs";
-import type { Stack } from "@pulumi/pulumi/automation/index.js";
+import type { Deployment, Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { adoptedVolumes, objectsOf, originOf, resourcesOf } from "./engineObjects.ts";
 import { ended, stopIfInterrupted } from "./interruption.ts";
 import type { Places } from "./places.ts";
 import { choicesOf, planPlatform, variablesOf } from "./platform.ts";
-import { type Say, runSteps } from "./progress.ts";
+import { type Say, announced, period, runSteps, sayOnError } from "./progress.ts";
 import { settleObjects } from "./stackCheck.ts";
 import { takeoverFiles } from "./takeover/record.ts";
 import { UpdateProgress } from "./updateProgress.ts";
@@ -15,30 +15,24 @@ import { openStack, runCli } from "./workspace.ts";
 
 /** A stack that is there, cleared of what an interrupted update left. Throws a UserError where there is nothing to work with. */
 export async function openExisting(stackName: string, places: Places, env: NodeJS.ProcessEnv) {
-    const plan = await planPlatform(places, env, choicesOf(env), stackName);
-    if (plan.engine.action !== "running" || !plan.toolchain.ready) {
-        throw new UserError(
-            plan.engine.action === "running" ? plan.toolchain.reason : plan.engine.reason,
-            "npm start sets up what is needed; there is nothing to work on without it.",
-        );
-    }
-    const variables = variablesOf(plan, places, env);
-    const stack = await openStack(places, stackName, variables, true);
-    await settleObjects(
-        stack,
-        places,
-        variables,
-        (line) => {
-            console.log(line);
-        },
-        true,
-    );
-    return { stack, variables };
+    return announced(`Opening stack ${stackName}`, async () => {
+        const plan = await planPlatform(places, env, choicesOf(env), stackName);
+        if (plan.engine.action !== "running" || !plan.toolchain.ready) {
+            throw new UserError(
+                plan.engine.action === "running" ? plan.toolchain.reason : plan.engine.reason,
+                "npm start sets up what is needed; there is nothing to work on without it.",
+            );
+        }
+        const variables = variablesOf(plan, places, env);
+        const stack = await openStack(places, stackName, variables, true);
+        const exported = await settleObjects(stack, places, variables, sayOnError, true);
+        return { stack, variables, exported };
+    });
 }
 
 /** Destroys what a stack has, and says why if that fails. Returns the number of resources that went. */
 async function destroy(stack: Stack, say: Say, excludeProtected: boolean): Promise<number> {
-    const progress = new UpdateProgress(say, process.stdout.isTTY ? 1 : 30);
+    const progress = new UpdateProgress(say, { period: period() });
     try {
         await stack.destroy({ excludeProtected, onEvent: progress.take, signal: ended });
         stopIfInterrupted();
@@ -58,8 +52,13 @@ async function destroy(stack: Stack, say: Say, excludeProtected: boolean): Promi
  * Protects data and generated secrets again, which an interrupted deletion has left without: what a stop then removes is
  * what it says.
  */
-async function protectData(stack: Stack, places: Places, variables: Record<string, string>): Promise<void> {
-    const bare = resourcesOf(await stack.exportStack())
+async function protectData(
+    stack: Stack,
+    exported: Deployment,
+    places: Places,
+    variables: Record<string, string>,
+): Promise<void> {
+    const bare = resourcesOf(exported)
         .filter(
             ({ type, protect, urn = "" }) =>
                 !protect &&
@@ -74,8 +73,8 @@ async function protectData(stack: Stack, places: Places, variables: Record<strin
 
 /** Removes containers and networks; volumes, state and every generated secret stay. */
 export async function stop(stackName: string, places: Places, env: NodeJS.ProcessEnv): Promise<void> {
-    const { stack, variables } = await openExisting(stackName, places, env);
-    await protectData(stack, places, variables);
+    const { stack, variables, exported } = await openExisting(stackName, places, env);
+    await protectData(stack, exported, places, variables);
     await runSteps([
         {
             title: `Stopping stack ${stackName}`,

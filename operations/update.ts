@@ -1,10 +1,10 @@
 /** `pulumi up --refresh`, as every command here runs it. */
-import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
+import type { Deployment, OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
 import { incomplete, resourcesOf } from "./engineObjects.ts";
 import { ended, stopIfInterrupted } from "./interruption.ts";
 import { withLogTails } from "./logTail.ts";
 import type { Places } from "./places.ts";
-import type { Say } from "./progress.ts";
+import { type Say, period } from "./progress.ts";
 import { UpdateProgress } from "./updateProgress.ts";
 import { UserError } from "./userError.ts";
 import { runCli } from "./workspace.ts";
@@ -17,26 +17,37 @@ export interface Updated {
 }
 
 /**
- * Runs the update. Throws a UserError with what failed, the last log lines of
- * containers that did, and no secret.
+ * Runs the update; `verbose` prints everything that Pulumi and the images' builds say, and
+ * `exported` is the state, where it is known. Throws a UserError with what failed, the last
+ * log lines of containers that did, and no secret.
  */
 export async function update(
     stack: Stack,
     places: Places,
     variables: Record<string, string>,
     say: Say,
+    { verbose = false, exported }: { verbose?: boolean | undefined; exported?: Deployment | undefined } = {},
 ): Promise<Updated> {
-    const progress = new UpdateProgress(say, process.stdout.isTTY ? 1 : 30);
+    const progress = verbose
+        ? // Pulumi's own lines say how far it is.
+          new UpdateProgress(() => undefined, { period: 1, details: console.log })
+        : new UpdateProgress(say, { period: period() });
     say("comparing what is there with what is wanted");
     try {
         // The refresh forgets that a creation ended in an error (RefreshStep in pulumi/pkg/resource/deploy), and with it
         // "#initerror" in components/hardened.ts; that a resource is to be made anew it keeps.
-        await replaceNext(stack.name, incomplete(resourcesOf(await stack.exportStack())), places, variables);
+        await replaceNext(
+            stack.name,
+            incomplete(resourcesOf(exported ?? (await stack.exportStack()))),
+            places,
+            variables,
+        );
         const { outputs } = await stack.up({
             refresh: true,
             onEvent: progress.take,
             signal: ended,
             color: "never",
+            ...(verbose ? { onOutput: (text) => process.stdout.write(text) } : {}),
         });
         stopIfInterrupted();
         for (const warning of progress.warnings) {

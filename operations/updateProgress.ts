@@ -1,5 +1,6 @@
 /** An update's engine events as progress lines and, when it fails, as the list of what went wrong. */
-import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
+import type { EngineEvent, StepEventMetadata } from "@pulumi/pulumi/automation/index.js";
+import { BuildLog } from "./buildLog.ts";
 import type { Say } from "./progress.ts";
 
 const quiet = new Set(["same", "read", "refresh", "read-discard", "remove-pending-replace", "discard"]);
@@ -33,6 +34,30 @@ export function plain(text: string): string {
     return text.replace(/<\{%.*?%\}>/g, "").trim();
 }
 
+/** Something that an update is at. */
+interface Running {
+    readonly what: string;
+    readonly during: string;
+    readonly after: string;
+    readonly since: number;
+    /** Of an image's build. */
+    readonly log: BuildLog | undefined;
+}
+
+/** The log that an image's build writes, where it writes one. */
+function logOf({ new: made }: StepEventMetadata): BuildLog | undefined {
+    const { buildLogFile } = (made?.inputs.build ?? {}) as { buildLogFile?: string };
+    return buildLogFile === undefined ? undefined : new BuildLog(buildLogFile);
+}
+
+/** How an update's progress is shown. */
+export interface Shown {
+    /** Seconds between lines about what takes long. */
+    readonly period: number;
+    /** Takes every line of the images' builds. */
+    readonly details?: Say | undefined;
+}
+
 /** Follows one update. */
 export class UpdateProgress {
     /** Error messages, in order, without repetition. */
@@ -41,20 +66,23 @@ export class UpdateProgress {
     public readonly warnings: string[] = [];
     /** Names of the resources that failed. */
     public readonly failed: string[] = [];
-    private readonly running = new Map<string, { what: string; during: string; after: string; since: number }>();
+    private readonly running = new Map<string, Running>();
     /** A replacement is several steps of one resource. */
     private readonly done = new Set<string>();
     private readonly timer: NodeJS.Timeout;
     private readonly say: Say;
+    private readonly shown: Shown;
     private readonly now: () => number;
+    private readonly since: number;
 
-    /** `period`: seconds between lines about what takes long. */
-    constructor(say: Say, period: number, now: () => number = Date.now) {
+    constructor(say: Say, shown: Shown, now: () => number = Date.now) {
         this.say = say;
+        this.shown = shown;
         this.now = now;
+        this.since = now();
         this.timer = setInterval(() => {
             this.report();
-        }, period * 1000);
+        }, shown.period * 1000);
         this.timer.unref();
     }
 
@@ -70,11 +98,12 @@ export class UpdateProgress {
             const [during, after] = verbs[started.op] ?? [started.op, started.op];
             const kind = kinds[started.type.slice(started.type.lastIndexOf(":") + 1)] ?? "";
             const what = `${kind} ${nameOf(started.urn)}`.trim();
-            this.running.set(started.urn, { what, during, after, since: this.now() });
+            this.running.set(started.urn, { what, during, after, since: this.now(), log: logOf(started) });
         }
         const ended = event.resOutputsEvent?.metadata;
         const step = ended === undefined ? undefined : this.running.get(ended.urn);
         if (ended !== undefined && step !== undefined) {
+            this.look(step);
             this.running.delete(ended.urn);
             this.done.add(ended.urn);
             if (this.seconds(step.since) >= worthALine) {
@@ -83,6 +112,10 @@ export class UpdateProgress {
         }
         const failure = event.resOpFailedEvent?.metadata;
         if (failure !== undefined) {
+            const broken = this.running.get(failure.urn);
+            if (broken !== undefined) {
+                this.look(broken);
+            }
             this.running.delete(failure.urn);
             this.failed.push(nameOf(failure.urn));
         }
@@ -105,13 +138,20 @@ export class UpdateProgress {
         return Math.round((this.now() - since) / 1000);
     }
 
-    private report(): void {
-        if (this.running.size > 0) {
-            const current = [...this.running.values()].map(
-                ({ during, what, since }) => `${during} ${what} (${this.seconds(since)} s)`,
-            );
-            this.say(`${this.done.size} done; ${current.join(", ")}`);
+    /** Takes what a build has written. Returns the step that it is at. */
+    private look({ what, log }: Running): string | undefined {
+        for (const line of log?.lines() ?? []) {
+            this.shown.details?.(`${what} | ${line}`);
         }
+        return log?.step;
+    }
+
+    private report(): void {
+        const current = [...this.running.values()].map((running) => {
+            const step = this.look(running);
+            return `${running.during} ${running.what} (${this.seconds(running.since)} s)${step === undefined ? "" : `: ${step}`}`;
+        });
+        this.say(`${this.done.size} done; ${current.join(", ") || `${this.seconds(this.since)} s so far`}`);
     }
 }
 

@@ -50,8 +50,8 @@ async function administered<T>(
     env: NodeJS.ProcessEnv,
     act: (administration: Administration) => Promise<T>,
 ): Promise<T> {
-    const { stack, variables } = await openExisting(stackName, places, env);
-    const configuration = await configurationOf(stack, variables);
+    const { stack, variables, exported } = await openExisting(stackName, places, env);
+    const configuration = await configurationOf(stack, variables, exported);
     if (!configuration.mlflowAuth) {
         throw new UserError(
             `Stack ${stackName} has no login, so it has no users.`,

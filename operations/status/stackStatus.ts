@@ -183,9 +183,10 @@ export async function stackFacts(
     variables: Record<string, string>,
     brief = false,
 ): Promise<StackFacts> {
+    const exported = stack.exportStack();
     const [deployment, { value: configuration, problems }, all] = await Promise.all([
-        stack.exportStack(),
-        settingsOf(stack, variables),
+        exported,
+        settingsOf(stack, variables, exported),
         containersOf(stack.name, variables),
     ]);
     const resources = resourcesOf(deployment);
@@ -240,7 +241,7 @@ export async function stackFacts(
         services: [...services, ...missing].sort((a, b) => (a.name < b.name ? -1 : 1)),
         jobs: jobsOf(own, (outputs.jobs ?? {}) as Record<string, JobRecord>),
         models,
-        addresses: addressesOf(valuesOf(await stack.outputs())),
+        addresses: addressesOf(outputs),
         disks,
         volumes: names.map((name) => ({ name, size: sizes.get(name) ?? null, there: there.has(name) })),
         certificates: [gateway, authority].filter((some) => some !== undefined),

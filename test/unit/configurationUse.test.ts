@@ -52,6 +52,8 @@ const monitorSettings: Values = {
 };
 const monitored = { monitorSchedule: "0 * * * *" };
 const withMonitor: Values = { ...servingWith(monitored), ...monitorSettings };
+/** What the first served model brings, and every one shares. */
+const modelImageHere = ["docker:RemoteImage model", "mlflow-platform:Image model"];
 /** What a served model is made of, beside what knows of it. */
 const modelServerHere = [
     "docker:Container model-iris",
@@ -324,6 +326,7 @@ const table: Record<
             "docker:Container mlflow-migrate",
             "docker:Container mlflow-migrate-secrets-seed",
             "docker:Volume mlflow-migrate-secrets",
+            ...modelImageHere,
             ...modelServerHere,
         ].sort(),
     },
@@ -390,7 +393,6 @@ const table: Record<
             "docker:Container postgres",
             "docker:RemoteImage minio",
             "docker:RemoteImage mlflow",
-            "docker:RemoteImage model",
             "docker:RemoteImage postgres",
         ],
     },
@@ -512,7 +514,6 @@ describe("each key", () => {
                 "docker:RemoteImage gateway",
                 "docker:RemoteImage minio",
                 "docker:RemoteImage mlflow",
-                "docker:RemoteImage model",
                 "docker:RemoteImage postgres",
             ],
             withGateway,
@@ -536,7 +537,7 @@ describe("each key", () => {
             withMonitor,
         ],
         // What is served is for MLflow's network, and for the gateway's where there is one.
-        ["modelImage", "registry.example.com/model:1", ["docker:RemoteImage model"], {}],
+        ["modelImage", "registry.example.com/model:1", [], {}],
         ["bindAddress", "127.0.0.2", ["docker:Container minio", "docker:Container mlflow"], withModel],
         [
             "publicHost",
@@ -566,6 +567,7 @@ describe("each key", () => {
                 "docker:Container mlflow-migrate-secrets-seed",
                 "docker:Volume gateway-secrets",
                 "docker:Volume mlflow-migrate-secrets",
+                ...modelImageHere,
                 ...modelServerHere,
             ].sort(),
             withGateway,
@@ -573,7 +575,7 @@ describe("each key", () => {
         [
             "modelServers",
             withModel.modelServers ?? "",
-            ["docker:Container mlflow", ...modelServerHere].sort(),
+            ["docker:Container mlflow", ...modelImageHere, ...modelServerHere].sort(),
             { mlflowAuth: "false" },
         ],
         [

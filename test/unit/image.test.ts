@@ -1,17 +1,19 @@
 import {
     chmodSync,
     cpSync,
+    existsSync,
     mkdirSync,
     mkdtempSync,
     realpathSync,
     renameSync,
     rmSync,
+    statSync,
     symlinkSync,
     utimesSync,
     writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { buildSecrets } from "../../components/buildSecrets.ts";
@@ -260,9 +262,31 @@ describe("an image", () => {
                     target: "model",
                     version: builds.mlflow.version,
                     stableTag: `mlflow-platform/model:${builds.mlflow.version}`,
+                    log: true,
                 },
             ],
         ]);
+    });
+
+    it("writes what its build says to a file, where that is asked for: it is no other image for that", async () => {
+        const file = "node_modules/.cache/mlflow-platform/thing.log";
+        rmSync(file, { force: true });
+        const logged: Build = { ...build, log: true };
+        const { get } = await make({ build: logged });
+        expect(get("docker:RemoteImage thing").inputs).toStrictEqual({
+            name: buildTag("thing", build).tag,
+            build: { context: "images/seed", secrets: buildSecrets, buildLogFile: file },
+            triggers: { hash: buildTag("thing", build).hash },
+            keepLocally: true,
+        });
+        // The provider fails where its directory is not there, and appends: it is begun anew when it is long.
+        expect(existsSync(dirname(file))).toBe(true);
+        writeFileSync(file, "x".repeat(2 ** 20));
+        await make({ build: logged });
+        expect(statSync(file).size).toBe(2 ** 20);
+        writeFileSync(file, "x".repeat(2 ** 20 + 1));
+        await make({ build: logged });
+        expect(existsSync(file)).toBe(false);
     });
 
     it("is built on another base, where one is named", async () => {

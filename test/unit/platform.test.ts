@@ -40,7 +40,6 @@ const always = [
     "docker:Container mlflow-secrets-seed < mlflow-platform:SecretFiles mlflow-secrets",
     "docker:Network backend < mlflow-platform:Network backend",
     "docker:RemoteImage mlflow < mlflow-platform:Image mlflow",
-    "docker:RemoteImage model < mlflow-platform:Image model",
     "docker:RemoteImage seed < mlflow-platform:Image seed",
     "docker:Volume mlflow-migrate-secrets < mlflow-platform:SecretFiles mlflow-migrate-secrets",
     "docker:Volume mlflow-secrets < mlflow-platform:SecretFiles mlflow-secrets",
@@ -62,7 +61,6 @@ const always = [
     "mlflow-platform:GeneratedSecret pg-owner-password < stack",
     "mlflow-platform:GeneratedSecret pg-password < stack",
     "mlflow-platform:Image mlflow < stack",
-    "mlflow-platform:Image model < stack",
     "mlflow-platform:Image seed < stack",
     "mlflow-platform:Job mlflow-migrate < mlflow-platform:Mlflow mlflow",
     "mlflow-platform:Mlflow mlflow < stack",
@@ -159,6 +157,8 @@ const monitorHere = (name: string) => [
     `mlflow-platform:SecretFiles ${name}-secrets < mlflow-platform:Monitor ${name}`,
 ];
 const modelsHere = [
+    "docker:RemoteImage model < mlflow-platform:Image model",
+    "mlflow-platform:Image model < stack",
     ...modelServerHere("model-iris"),
     ...monitorHere("model-iris-monitor"),
     ...modelServerHere("model-wine"),
@@ -1498,8 +1498,9 @@ describe("outputs", () => {
         modelServerTokens: plain({}),
     };
     const { irisToken, wineToken } = derivedFrom();
-    const modelUrls = {
+    const modelOutputs = {
         modelServerUrls: plain({ iris: "http://127.0.0.1:5100", wine: "http://127.0.0.1:5101" }),
+        modelImage: plain(buildTag("model", builds.model).tag),
     };
     /** What clients need where the stack's own authority signed what they talk to. */
     const ownAuthority = {
@@ -1526,7 +1527,6 @@ describe("outputs", () => {
             minioRootPassword: hidden("generated minio-root-password"),
             clientEnv: hidden({ MLFLOW_TRACKING_URI: "http://127.0.0.1:5000" }),
             modelServerUrls: plain({}),
-            modelImage: plain(buildTag("model", builds.model).tag),
             jobs: plain({
                 "minio-provision": { exitCode: 0, attempt: 1 },
                 "mlflow-migrate": { exitCode: 0, attempt: 1 },
@@ -1674,17 +1674,18 @@ describe("outputs", () => {
                 }),
             },
         ],
-        ["served models", withModels, modelUrls],
+        ["served models", withModels, modelOutputs],
         [
             "served models without login",
             { ...withModels, ...withoutLogin },
-            { ...modelUrls, adminUsername: absent, adminPassword: absent },
+            { ...modelOutputs, adminUsername: absent, adminPassword: absent },
         ],
         [
             "served models behind a gateway",
             { ...withModels, ...withGateway },
             {
                 ...gatewayOutputs,
+                ...modelOutputs,
                 caCertificate: plain(keptAuthority.certificate),
                 clientEnv: hidden(ownAuthority),
                 modelServerUrls: plain({
@@ -1696,9 +1697,11 @@ describe("outputs", () => {
         ],
         [
             "another image for models",
-            { modelImage: "registry.example.com/model:1" },
-            { modelImage: plain("registry.example.com/model:1") },
+            { ...withModels, modelImage: "registry.example.com/model:1" },
+            { ...modelOutputs, modelImage: plain("registry.example.com/model:1") },
         ],
+        ["another image for models that are not served", { modelImage: "registry.example.com/model:1" }, {}],
+        ["an empty list of served models", { modelServers: "[]" }, {}],
         [
             "a directory for MinIO's data",
             { minioVolumePath: "/srv/minio" },

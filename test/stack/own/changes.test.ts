@@ -143,7 +143,7 @@ const table: Record<keyof Configuration, Row> = {
         value: "registry.example.com/mlflow:1",
         changes: { ...replaced("mlflow", "mlflow-migrate"), ...newImage("mlflow") },
     },
-    modelImage: { value: "registry.example.com/model:1", changes: newImage("model") },
+    modelImage: elsewhere,
     minioImage: {
         value: "registry.example.com/minio:1",
         changes: { ...replaced("minio", "minio-provision"), ...newImage("minio") },
@@ -160,7 +160,6 @@ const table: Record<keyof Configuration, Row> = {
             ...newImage("postgres"),
             ...newImage("minio"),
             ...newImage("mlflow"),
-            ...newImage("model"),
         },
     },
     mlflowWorkers: { value: "3", changes: replaced("mlflow") },

@@ -9,7 +9,7 @@ import { buildTag, builds } from "../../../components/image.ts";
 import { pendingOf, resourcesOf } from "../../../operations/engineObjects.ts";
 import { Checkout, ending } from "../support/checkout.ts";
 import { container, containersOf, dockerLines, healthy, identities } from "../support/engine.ts";
-import { initStack } from "../support/platforms.ts";
+import { freePorts, initStack } from "../support/platforms.ts";
 import { PrivateEngine } from "../support/privateEngine.ts";
 import { scripts } from "../support/python.ts";
 import { eventually, setModels } from "../support/served.ts";
@@ -31,9 +31,9 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
         checkout.inside = engine.inside;
         process.env.DOCKER_HOST = engine.host;
         await checkout.ok("pulumi", ["stack", "init", stack]);
-        // There is no package source in the engine's network; the models' image is only recorded here, so any will do.
+        // There is no package source in the engine's network.
         const known = Object.fromEntries(services.map((name, at) => [imageKey(name), images[at] ?? ""]));
-        await checkout.set(stack, { ...known, modelImage: known.mlflowImage ?? "", mlflowAuth: "false" });
+        await checkout.set(stack, { ...known, mlflowAuth: "false" });
     });
     afterAll(async () => {
         await engine.remove();
@@ -152,24 +152,30 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
         await checkout.pulumi(stack, "preview", "--expect-no-changes", "--refresh");
     });
 
-    /** The gateway's image on the shared engine: where no test has needed it yet, a stack of its own builds it. */
-    async function gatewayImage(): Promise<string> {
-        const { tag } = buildTag("gateway", builds.gateway, process.env.MLFLOW_PLATFORM_BASE_IMAGE);
+    /** Images of the gateway and of models on the shared engine: where no test has needed them yet, a stack of its own builds them. */
+    async function otherImages(): Promise<[gateway: string, model: string]> {
+        const base = process.env.MLFLOW_PLATFORM_BASE_IMAGE;
+        const tags: [string, string] = [
+            buildTag("gateway", builds.gateway, base).tag,
+            buildTag("model", builds.model, base).tag,
+        ];
         process.env.DOCKER_HOST = sharedHost;
         try {
-            if ((await execa("docker", ["image", "inspect", tag], { reject: false })).exitCode !== 0) {
+            if ((await execa("docker", ["image", "inspect", ...tags], { reject: false })).exitCode !== 0) {
                 const { directory, stateHome } = inject("checkout");
                 const builder = Checkout.at(directory, stateHome);
-                const name = `gateway-${randomBytes(2).toString("hex")}`;
+                const name = `images-${randomBytes(2).toString("hex")}`;
                 await initStack(builder, name);
+                const [port = 0] = await freePorts(1);
                 await builder.set(name, { publicHost: "platform.internal" });
+                await setModels(builder, name, [{ name: "iris", port }]);
                 await builder.ok("start", ["--stack", name]);
                 await builder.ok("delete-data", [name]);
             }
         } finally {
             process.env.DOCKER_HOST = engine.host;
         }
-        return tag;
+        return tags;
     }
 
     /** Reads a run as a client on the engine's host does: by TLS, from the gateway. */
@@ -198,8 +204,7 @@ describe.runIf(process.getuid?.() === 0)("on an engine of its own", () => {
     }
 
     it("after a reboot everything is healthy by itself, with gateway and model server, and a client reads", async () => {
-        const gateway = await gatewayImage();
-        const { tag: modelImage } = buildTag("model", builds.model, process.env.MLFLOW_PLATFORM_BASE_IMAGE);
+        const [gateway, modelImage] = await otherImages();
         for (const image of [gateway, modelImage]) {
             await engine.load([image], sharedHost);
         }

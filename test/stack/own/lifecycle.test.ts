@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { buildTag, builds } from "../../../components/image.ts";
 import { withBrowser } from "../support/browser.ts";
 import { Checkout, type Ended } from "../support/checkout.ts";
 import { ForkServer } from "../support/forkServer.ts";
@@ -108,6 +109,18 @@ const inside = `http://model-${model}:8080`;
 
 beforeAll(async () => {
     await initStack(checkout, stack);
+    // Where nothing is served no model image is made; a step of the lifecycle makes it.
+    const { tag } = buildTag("model", builds.model, process.env.MLFLOW_PLATFORM_BASE_IMAGE);
+    const tags = [tag, builds.model.stableTag];
+    await execa("docker", ["image", "rm", "--force", ...tags], { reject: false });
+    await checkout.ok("start", ["--stack", stack]);
+    expect((await execa("docker", ["image", "inspect", ...tags], { reject: false })).exitCode).toBe(1);
+    expect(await checkout.outputs(stack)).not.toHaveProperty("modelImage");
+    const { output: made } = await step("define");
+    expect(made).toContain(`making the model image ${tag}, which the engine does not have`);
+    await execa("docker", ["image", "inspect", ...tags]);
+    expect(Object.keys(await checkout.plan(stack, {}))).toEqual([]);
+    // The first served model, on a stack that is up.
     const [port = 0] = await freePorts(1);
     await setModels(checkout, stack, [{ name: model, port, aliasPollSeconds: 1, recordSampleRate: 1 }]);
     const output = await checkout.ok("start", ["--stack", stack]);
@@ -118,6 +131,7 @@ beforeAll(async () => {
     const outputs = await checkout.outputs(stack);
     trackingUri = String(outputs.trackingUri);
     image = String(outputs.modelImage);
+    expect(image).toBe(tag);
     registry = new Registry(stack, trackingUri, image, { username: "nobody", password: "" });
     served = new Served(`http://127.0.0.1:${port}`);
 });

@@ -38,7 +38,6 @@ afterEach(() => {
 
 const up = {
     trackingUri: "https://ml.example.com",
-    modelImage: "mlflow-platform/model:1",
     adminUsername: "admin",
     adminPassword: "100 % hunter2",
 };
@@ -54,7 +53,10 @@ async function run(
         getAllConfig: () =>
             Promise.resolve(
                 Object.fromEntries(
-                    Object.entries(configuration).map(([name, value]) => [`mlflow-platform:${name}`, { value }]),
+                    Object.entries({ modelImage: "mlflow-platform/model:1", ...configuration }).map(([name, value]) => [
+                        `mlflow-platform:${name}`,
+                        { value },
+                    ]),
                 ),
             ),
         exportStack: () => Promise.resolve({ version: 3, deployment: { resources: [] } }),
@@ -87,7 +89,9 @@ describe("a step of the lifecycle", () => {
     it("runs in a container of the model image, hardened, on the stack's network, and passes its exit code on", async () => {
         engine();
         await run({ param: ["dataset=wine", "seed=7"] });
-        const [create = "", copy, start, remove] = played();
+        const [look, create = "", copy, start, remove] = played();
+        // What the engine has is not made.
+        expect(look).toBe("image inspect mlflow-platform/model:1");
         const [options = "", rest = ""] = create.split(" mlflow-platform/model:1 ");
         expect(options).toBe(
             "create --interactive --init --name mlflow-platform-prod-lifecycle-x --network mlflow-platform-prod-backend " +

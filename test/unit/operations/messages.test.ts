@@ -1,5 +1,6 @@
 /** What the operations tell the user: progress, errors, log lines without secrets, the table at the end, the explanation. */
-import { readFileSync, readdirSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { EngineEvent, Stack } from "@pulumi/pulumi/automation/index.js";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -8,7 +9,8 @@ import { explanation } from "../../../operations/explain.ts";
 import { withLogTails, secretsOf } from "../../../operations/logTail.ts";
 import { placesOf } from "../../../operations/places.ts";
 import { type Plan, choicesOf } from "../../../operations/platform.ts";
-import { summary } from "../../../operations/start.ts";
+import { announced } from "../../../operations/progress.ts";
+import { summary, usedBuilds } from "../../../operations/start.ts";
 import { changesInWords, replaceNext, update } from "../../../operations/update.ts";
 import { UpdateProgress } from "../../../operations/updateProgress.ts";
 import { UserError } from "../../../operations/userError.ts";
@@ -20,14 +22,16 @@ const places = placesOf({ XDG_STATE_HOME: "/s", XDG_CACHE_HOME: "/c" });
 describe("the progress of an update", () => {
     let clock: number;
     let said: string[];
+    let written: string[];
     let progress: UpdateProgress;
     beforeEach(() => {
         vi.useFakeTimers();
         clock = 0;
         said = [];
+        written = [];
         progress = new UpdateProgress(
             (line) => said.push(line),
-            30,
+            { period: 15, details: (line) => written.push(line) },
             () => clock,
         );
     });
@@ -72,18 +76,49 @@ describe("the progress of an update", () => {
     it("says each period what is under way, and how long already", () => {
         begin("create", "image", "mlflow");
         begin("create", "container", "postgres");
-        pass(29);
+        pass(14);
         expect(said).toEqual([]);
         pass(1);
-        expect(said).toEqual(["0 done; creating image mlflow (30 s), creating container postgres (30 s)"]);
-        pass(30);
+        expect(said).toEqual(["0 done; creating image mlflow (15 s), creating container postgres (15 s)"]);
+        pass(15);
         expect(said).toHaveLength(2);
-        expect(said[1]).toBe("0 done; creating image mlflow (60 s), creating container postgres (60 s)");
+        expect(said[1]).toBe("0 done; creating image mlflow (30 s), creating container postgres (30 s)");
     });
 
-    it("says nothing while nothing is under way", () => {
-        pass(300);
-        expect(said).toEqual([]);
+    it("says how long it has taken so far while nothing is under way", () => {
+        pass(15);
+        expect(said).toEqual(["0 done; 15 s so far"]);
+    });
+
+    it("shows the step that an image's build is at, by the log that it writes, and hands on its lines", () => {
+        const directory = mkdtempSync(join(tmpdir(), "mlflow-platform-"));
+        const log = join(directory, "minio.log");
+        writeFileSync(log, "#5 [build 9/9] RUN earlier\n");
+        const image = (op: string) => ({
+            ...metadata(op, "image", "minio"),
+            new: { inputs: { build: { buildLogFile: log } } },
+        });
+        progress.take({ resourcePreEvent: { metadata: image("create") } } as unknown as EngineEvent);
+        pass(15);
+        appendFileSync(
+            log,
+            "#1 [internal] load build definition\n#6 [build 2/5] RUN --mount=type=cache go install\n#6 0.1 go: do",
+        );
+        pass(15);
+        appendFileSync(log, "wnloading\n#6 DONE 9.1s\n");
+        progress.take({ resOutputsEvent: { metadata: image("create") } } as unknown as EngineEvent);
+        expect(said).toEqual([
+            "0 done; creating image minio (15 s)",
+            "0 done; creating image minio (30 s): [build 2/5] RUN go install",
+            "created image minio (30 s)",
+        ]);
+        expect(written).toEqual([
+            "image minio | #1 [internal] load build definition",
+            "image minio | #6 [build 2/5] RUN --mount=type=cache go install",
+            "image minio | #6 0.1 go: downloading",
+            "image minio | #6 DONE 9.1s",
+        ]);
+        rmSync(directory, { recursive: true });
     });
 
     it("says nothing after its end", () => {
@@ -114,33 +149,33 @@ describe("the progress of an update", () => {
         ["import", "import", "import"],
     ])("calls %s %s, then %s", (op, during, after) => {
         begin(op, "network", "backend");
-        pass(30);
+        pass(15);
         end(op, "network", "backend");
-        expect(said).toEqual([`0 done; ${during} network backend (30 s)`, `${after} network backend (30 s)`]);
+        expect(said).toEqual([`0 done; ${during} network backend (15 s)`, `${after} network backend (15 s)`]);
     });
 
     it("calls what is no object of the engine by its name", () => {
         begin("create", "password", "pg-password");
-        pass(30);
-        expect(said).toEqual(["0 done; creating pg-password (30 s)"]);
+        pass(15);
+        expect(said).toEqual(["0 done; creating pg-password (15 s)"]);
     });
 
     it.each(["same", "read", "refresh", "read-discard", "remove-pending-replace", "discard"])(
         "does not count %s, which changes nothing",
         (op) => {
             begin(op, "container", "minio");
-            pass(30);
+            pass(15);
             end(op, "container", "minio");
-            expect(said).toEqual([]);
+            expect(said).toEqual(["0 done; 15 s so far"]);
             expect(progress.changes).toBe(0);
         },
     );
 
     it.each(["component", "stack"] as const)("does not count a %s, which is no change on the engine", (kind) => {
         begin("create", kind, "minio");
-        pass(30);
+        pass(15);
         end("create", kind, "minio");
-        expect(said).toEqual([]);
+        expect(said).toEqual(["0 done; 15 s so far"]);
         expect(progress.changes).toBe(0);
     });
 
@@ -150,8 +185,8 @@ describe("the progress of an update", () => {
         fail("create", "container", "minio");
         expect(progress.failed).toEqual(["minio"]);
         expect(progress.changes).toBe(0);
-        pass(30);
-        expect(said).toEqual([]);
+        pass(5);
+        expect(said).toEqual(["0 done; 15 s so far"]);
     });
 
     it("collects errors once each, without colours and without the engine's closing words", () => {
@@ -257,6 +292,63 @@ describe("the logs of what failed", () => {
         commands.add("docker", ps());
         const text = await withLogTails(stack, "why", ["pg-password"], commands.places, commands.variables);
         expect(text).toBe("why");
+    });
+});
+
+describe("a command that takes long", () => {
+    let said: string[];
+    beforeEach(() => {
+        vi.useFakeTimers();
+        said = [];
+        vi.spyOn(console, "error").mockImplementation((line) => said.push(String(line)));
+        vi.spyOn(console, "log").mockImplementation(() => expect.unreachable("standard output is the command's own"));
+    });
+    afterEach(() => {
+        vi.useRealTimers();
+        vi.restoreAllMocks();
+    });
+    const taking = (milliseconds: number) =>
+        new Promise((resolve) => {
+            setTimeout(resolve, milliseconds, "done");
+        });
+
+    it("says after a second what it is doing, then how long so far, and nothing when it has ended", async () => {
+        const result = announced("Opening stack dev", () => taking(40_000));
+        await vi.advanceTimersByTimeAsync(999);
+        expect(said).toEqual([]);
+        await vi.advanceTimersByTimeAsync(1);
+        expect(said).toEqual(["Opening stack dev …"]);
+        await vi.advanceTimersByTimeAsync(100_000);
+        expect(said.slice(1)).toEqual(["Opening stack dev, 15 s so far", "Opening stack dev, 30 s so far"]);
+        expect(await result).toBe("done");
+    });
+
+    it("says nothing where it takes less, or fails within it", async () => {
+        const failing = announced("b", () => Promise.reject(new Error("no")));
+        await expect(failing).rejects.toThrow("no");
+        const result = announced("a", () => taking(900));
+        await vi.advanceTimersByTimeAsync(100_000);
+        expect(await result).toBe("done");
+        expect(said).toEqual([]);
+    });
+});
+
+describe("the images that are built", () => {
+    it.each<[Parameters<typeof usedBuilds>[0], string[]]>([
+        [{}, ["seed", "postgres", "minio", "mlflow"]],
+        [{ pgHost: "db", minioHost: "s3" }, ["seed", "mlflow"]],
+        [{ publicHost: "ml.example.com" }, ["seed", "postgres", "minio", "gateway", "mlflow"]],
+        [{ modelServers: [] }, ["seed", "postgres", "minio", "mlflow"]],
+        [{ modelServers: [{} as never] }, ["seed", "postgres", "minio", "mlflow", "model"]],
+        [
+            {
+                ...{ publicHost: "ml.example.com", modelServers: [{} as never], postgresImage: "a", minioImage: "a" },
+                ...{ mlflowImage: "a", gatewayImage: "a", modelImage: "a" },
+            },
+            ["seed"],
+        ],
+    ])("of %j are those that it uses: %j", (configuration, names) => {
+        expect(usedBuilds(configuration)).toEqual(names);
     });
 });
 

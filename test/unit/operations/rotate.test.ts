@@ -60,7 +60,8 @@ describe("rotating", () => {
                 return Promise.resolve(opened);
             },
         }));
-        vi.doMock("../../../operations/progress.ts", () => ({
+        vi.doMock("../../../operations/progress.ts", async (original) => ({
+            ...(await original<object>()),
             runSteps: async (some: readonly Step[]) => {
                 for (const { title, run } of some) {
                     steps.push(`${title}: ${String(await run((line) => steps.push(line)))}`);

@@ -19,8 +19,9 @@ beforeAll(async () => {
         variablesOf: variables,
     }));
     vi.doMock("../../../operations/workspace.ts", () => ({ ...workspace, openStack: () => Promise.resolve(stack) }));
-    vi.doMock("../../../operations/stackCheck.ts", () => ({ settleObjects: () => Promise.resolve() }));
-    vi.doMock("../../../operations/progress.ts", () => ({
+    vi.doMock("../../../operations/stackCheck.ts", () => ({ settleObjects: () => stack.exportStack() }));
+    vi.doMock("../../../operations/progress.ts", async (original) => ({
+        ...(await original<object>()),
         runSteps: async (steps: readonly Step[]) => {
             for (const { run } of steps) {
                 await run(() => undefined);
