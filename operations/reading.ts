@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { planEngine } from "./engine.ts";
 import type { Places } from "./places.ts";
+import { announced } from "./progress.ts";
 import { stackEngine } from "./stackEngine.ts";
 import { UserError } from "./userError.ts";
 import { type ReadStack, cliRoot, pulumiVariables, readStack } from "./workspace.ts";
@@ -36,7 +37,9 @@ export async function openToRead(
     places: Places,
     env: NodeJS.ProcessEnv,
 ): Promise<{ stack: ReadStack; variables: Record<string, string> }> {
-    const variables = await readingVariables(stackName, places, env);
-    requireCli(places);
-    return { stack: await readStack(places, stackName, variables), variables };
+    return announced(`Opening stack ${stackName}`, async () => {
+        const variables = await readingVariables(stackName, places, env);
+        requireCli(places);
+        return { stack: await readStack(places, stackName, variables), variables };
+    });
 }

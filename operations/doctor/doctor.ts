@@ -11,7 +11,7 @@ import { judgeVersions, versionFacts } from "./versions.ts";
 import { hostDisk } from "../status/disk.ts";
 import { expiryOf } from "../status/expiry.ts";
 import type { Places } from "../places.ts";
-import { runSteps } from "../progress.ts";
+import { announced, runSteps } from "../progress.ts";
 import { settingsOf } from "../stackCheck.ts";
 import { certificateProblems, diskProblems, problemsOf } from "../stackProblems.ts";
 import { type StackFacts, stackFacts } from "../status/stackStatus.ts";
@@ -205,8 +205,8 @@ export async function doctor({ stack, json }: DoctorOptions, places: Places, env
     if (process.stdout.isTTY && json !== true) {
         await runSteps(steps);
     } else {
-        for (const { run } of steps) {
-            await run();
+        for (const { title, run } of steps) {
+            await announced(`Looking at ${title}`, run);
         }
     }
     const faults = findings.filter(({ level }) => level === "fault").length;

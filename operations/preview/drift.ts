@@ -5,6 +5,7 @@ import type { Change, Planned } from "./plannedChanges.ts";
 import { give, planStack, previewJson } from "./preview.ts";
 import { type StackPreview, cautionOf, previewSummary } from "./previewSummary.ts";
 import { inProjectCopy, openKnown } from "./previewWorkspace.ts";
+import { announced } from "../progress.ts";
 import { installTools, planWithoutEngine } from "../platform.ts";
 import { stackEngine } from "../stackEngine.ts";
 import { UserError } from "../userError.ts";
@@ -66,7 +67,7 @@ export async function drift(options: DriftOptions, places: Places, env: NodeJS.P
         );
     }
     await installTools(toolchain, places, env);
-    const found = await inProjectCopy(places, async (directory): Promise<StackPreview> => {
+    const compared = inProjectCopy(places, async (directory): Promise<StackPreview> => {
         const stack = await openKnown(options.stack, directory, places, variables);
         if (typeof stack === "string") {
             throw new UserError(
@@ -84,6 +85,7 @@ export async function drift(options: DriftOptions, places: Places, env: NodeJS.P
             reasons: changes.map(driftInWords),
         };
     });
+    const found = await announced(`Comparing stack ${options.stack} with the engine`, async () => compared);
     give(options.json ? previewJson([found]) : previewSummary("Drift", [found]), undefined);
     return driftExitCode(found);
 }

@@ -10,7 +10,7 @@ import { type Lock, locksOf } from "../lock.ts";
 import { type ServedModelState, servedModelStates } from "../servedModel.ts";
 import { settingsOf } from "../stackCheck.ts";
 import type { Problem, StackState } from "../stackProblems.ts";
-import { type ReadStack, valuesOf } from "../workspace.ts";
+import type { ReadStack } from "../workspace.ts";
 
 /** A service, and what runs in it. */
 export interface ServiceStatus {

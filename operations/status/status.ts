@@ -1,6 +1,7 @@
 /** `npm run status`: how a stack is, or every stack of the backend. */
 import { userErrorOf } from "../commandError.ts";
 import type { Places } from "../places.ts";
+import { announced } from "../progress.ts";
 import { openToRead, requireCli } from "../reading.ts";
 import { problemsOf, stateOf } from "../stackProblems.ts";
 import { type StackStatus, stackFacts } from "./stackStatus.ts";
@@ -21,7 +22,7 @@ export async function statusOf(
     variables: Record<string, string>,
     brief = false,
 ): Promise<StackStatus> {
-    const facts = await stackFacts(stack, variables, brief);
+    const facts = await announced(`Looking at stack ${stack.name}`, async () => stackFacts(stack, variables, brief));
     const problems = problemsOf(facts, new Date());
     const { services, jobs, models, addresses, disks, volumes, certificates } = facts;
     return {
