@@ -7,6 +7,7 @@
 import { X509Certificate, createPrivateKey } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { isIP, isIPv4 } from "node:net";
+import { domainToUnicode } from "node:url";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { closest } from "fastest-levenshtein";
@@ -279,7 +280,9 @@ function isHostName(name: string): boolean {
         name.split(".").every((label) => label.length <= 63 && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i.test(label)) &&
         // A resolver takes 0x7f000001 and its like for an address, and a URL has no room for what is no name.
         URL.canParse(`http://${name}`) &&
-        new URL(`http://${name}`).hostname === name.toLowerCase()
+        new URL(`http://${name}`).hostname === name.toLowerCase() &&
+        // Since Node.js 24 a URL may hold a label that only begins as one in punycode does.
+        !/(^|\.)xn--/.test(domainToUnicode(name.toLowerCase()))
     );
 }
 

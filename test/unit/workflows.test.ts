@@ -141,13 +141,13 @@ describe("a pull request", () => {
     });
 
     it("is previewed by the version of Pulumi that the project has", () => {
-        const { devDependencies } = JSON.parse(readFileSync(join(project, "package.json"), "utf8")) as {
-            devDependencies: Record<string, string>;
+        const { dependencies } = JSON.parse(readFileSync(join(project, "package.json"), "utf8")) as {
+            dependencies: Record<string, string>;
         };
         const step = jobOf("preview.yml", "preview").steps.find(({ uses }) => uses?.startsWith("pulumi/actions@"));
         expect(step?.with).toMatchObject({
             command: "preview",
-            "pulumi-version": devDependencies.pulumi,
+            "pulumi-version": dependencies["@pulumi/pulumi"],
             "comment-on-pr": true,
         });
         expect(JSON.stringify(step)).not.toMatch(/STATE_ACCESS|ENGINE_/);

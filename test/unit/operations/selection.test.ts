@@ -42,7 +42,10 @@ describe("the files", () => {
 
     it("of the long tests are those that ask for more rounds", () => {
         expect(longFiles(project, testFiles(project))).toEqual(
-            ["changes", "interruption", "lifecycle", "takeover"].map((name) => `test/stack/own/${name}.test.ts`),
+            [
+                ...["changes", "interruption", "lifecycle", "operations"],
+                ...["plainPulumi", "serving", "takeover", "workflows"],
+            ].map((name) => `test/stack/own/${name}.test.ts`),
         );
     });
 });
