@@ -4,20 +4,49 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { resourcesOf } from "../../operations/engineObjects.ts";
-import { noEngine } from "../../operations/preview/placeholders.ts";
-import { isDataVolume } from "../../rules/data.ts";
-import { Checkout, type PlannedChange, byName } from "./checkout.ts";
-import { dataVolumes } from "./engine.ts";
-import { administrator, checkoutOf, initStacks, model, records, release, takePassphrase } from "./lastRelease.ts";
-import { freePorts } from "./platforms.ts";
-import { runPython } from "./python.ts";
-import { Registry, Served } from "./served.ts";
+import { resourcesOf } from "../../../operations/engineObjects.ts";
+import { noEngine } from "../../../operations/preview/placeholders.ts";
+import { isDataVolume } from "../../../rules/data.ts";
+import { Checkout, type PlannedChange, byName } from "../support/checkout.ts";
+import { dataVolumes } from "../support/engine.ts";
+import {
+    administrator,
+    checkoutOf,
+    initStacks,
+    model,
+    records,
+    release,
+    takePassphrase,
+} from "../support/lastRelease.ts";
+import { freePorts } from "../support/platforms.ts";
+import { runPython } from "../support/python.ts";
+import { Registry, Served } from "../support/served.ts";
+
+/** What this version's images and health checks replace in every stack, and of both that is built here. */
+const everywhere = {
+    "Container minio": "replace",
+    "Container minio-provision": "replace",
+    "Container mlflow": "replace",
+    "Container mlflow-migrate": "replace",
+    "Container postgres": "replace",
+    "RemoteImage minio": "replace",
+    "RemoteImage mlflow": "replace",
+    "RemoteImage postgres": "replace",
+};
 
 /** All that this version changes of the last release's stacks: resource → create, update, replace or delete. */
 const planned: Readonly<Record<"plain" | "served", Readonly<Record<string, string>>>> = {
-    plain: {},
-    served: {},
+    // The image of models goes from the state where none is served; the engine keeps it.
+    plain: { ...everywhere, "Image model": "delete", "RemoteImage model": "delete" },
+    served: {
+        ...everywhere,
+        "Container gateway": "replace",
+        "Container model-doubled": "replace",
+        "Container model-doubled-monitor": "replace",
+        // The project that the monitor runs has other comments.
+        "Container model-doubled-monitor-project-seed": "replace",
+        "RemoteImage model": "replace",
+    },
 };
 
 /** Whether an update would part the stack from its data, or from a secret, authority or network of its containers. */

@@ -1,12 +1,12 @@
 /**
- * The states that existing.test.ts previews over: `npx tsx test/stack/lastRelease/record.ts <commit>`, a release's.
+ * The states that existing.test.ts previews over: `node test/stack/support/lastRelease/record.ts <commit>`, a release's.
  * It makes the stacks on this engine with that commit's own `npm start`, and gives them up again.
  */
 import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { makeAuthority } from "../../../components/certificates.ts";
-import { currentMaker } from "../../../components/origin.ts";
+import { makeAuthority } from "../../../../components/certificates.ts";
+import { currentMaker } from "../../../../components/origin.ts";
 import { checkoutOf, initStacks, records, takePassphrase } from "../lastRelease.ts";
 
 const [wanted = "HEAD"] = process.argv.slice(2);
@@ -30,7 +30,12 @@ try {
     for (const stack of Object.values(stacks)) {
         made.push(stack);
         await checkout.ok("start", ["--stack", stack], {}, true);
-        const state = JSON.stringify(await checkout.state(stack), null, 1);
+        // Where in the program each was made names the directory of this checkout.
+        const state = JSON.stringify(
+            await checkout.state(stack),
+            (name, value: unknown) => (["sourcePosition", "stackTrace"].includes(name) ? undefined : value),
+            1,
+        );
         writeFileSync(join(records, `${stack}.json`), `${state.replaceAll(currentMaker(), "ana@laptop")}\n`);
         copyFileSync(join(checkout.directory, `Pulumi.${stack}.yaml`), join(records, `Pulumi.${stack}.yaml`));
     }

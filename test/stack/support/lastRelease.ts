@@ -6,12 +6,12 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
-import { placesOf } from "../../operations/places.ts";
+import { placesOf } from "../../../operations/places.ts";
 import { Checkout } from "./checkout.ts";
 import { initStack } from "./platforms.ts";
 import { setModels } from "./served.ts";
 
-const project = join(import.meta.dirname, "../..");
+const project = join(import.meta.dirname, "../../..");
 
 /** Where commit, states and configurations of the last release are. */
 export const records = join(import.meta.dirname, "lastRelease");
