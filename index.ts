@@ -68,14 +68,18 @@ const modelServerKey = secret("model-server-key", config.modelServerKey);
 const authority = new CertificateAuthority("authority");
 
 /** The served models, each with what it does not share with the others. */
-const served = (config.modelServers ?? []).map((model) => ({
-    ...model,
-    server: `model-${model.name}` as const,
-    networkId: new Network(`model-${model.name}`, { labels }).networkId,
-    account: `${accountPrefix}${model.name}`,
-    password: derivedSecret(modelServerKey, accountPurpose(model)),
-    token: derivedSecret(modelServerKey, tokenPurpose(model)),
-}));
+const served =
+    modelImage === undefined
+        ? []
+        : (config.modelServers ?? []).map((model) => ({
+              ...model,
+              image: modelImage,
+              server: `model-${model.name}` as const,
+              networkId: new Network(`model-${model.name}`, { labels }).networkId,
+              account: `${accountPrefix}${model.name}`,
+              password: derivedSecret(modelServerKey, accountPurpose(model)),
+              token: derivedSecret(modelServerKey, tokenPurpose(model)),
+          }));
 
 const postgres =
     pgHost === undefined
@@ -201,41 +205,31 @@ const monitorLogin =
     config.mlflowAuth && config.monitorUsername !== undefined && config.monitorPassword !== undefined
         ? { username: config.monitorUsername, password: config.monitorPassword }
         : undefined;
-const modelServers =
-    modelImage === undefined
-        ? []
-        : served.map(({ server, networkId, account, password, ...model }) => {
-              const recordsVolume = new Volume(`${server}-records`, { labels, removable: true }).volumeName;
-              const common = {
-                  image: modelImage,
-                  seedImage,
-                  networkId,
-                  recordsVolume,
-                  trackingUri: mlflow.upstream,
-                  labels,
-              };
-              const modelServer = new ModelServer(server, {
-                  ...model,
-                  ...common,
-                  stateVolume: new Volume(`${server}-state`, { labels, removable: true }).volumeName,
-                  account: config.mlflowAuth ? { username: account, password } : undefined,
-                  packages,
-                  publishedPort: publicHost === undefined ? model.port : undefined,
-                  url: addresses.model(model.port),
-                  after: mlflow.service,
-              });
-              if (model.monitorSchedule !== undefined) {
-                  new Monitor(`${server}-monitor`, {
-                      ...model,
-                      ...common,
-                      project: config.monitorProject,
-                      schedule: model.monitorSchedule,
-                      login: monitorLogin,
-                      after: modelServer.service,
-                  });
-              }
-              return { name: model.name, port: model.port, token: model.token, server, networkId, modelServer };
-          });
+const modelServers = served.map(({ server, networkId, account, password, image, ...model }) => {
+    const recordsVolume = new Volume(`${server}-records`, { labels, removable: true }).volumeName;
+    const common = { image, seedImage, networkId, recordsVolume, trackingUri: mlflow.upstream, labels };
+    const modelServer = new ModelServer(server, {
+        ...model,
+        ...common,
+        stateVolume: new Volume(`${server}-state`, { labels, removable: true }).volumeName,
+        account: config.mlflowAuth ? { username: account, password } : undefined,
+        packages,
+        publishedPort: publicHost === undefined ? model.port : undefined,
+        url: addresses.model(model.port),
+        after: mlflow.service,
+    });
+    if (model.monitorSchedule !== undefined) {
+        new Monitor(`${server}-monitor`, {
+            ...model,
+            ...common,
+            project: config.monitorProject,
+            schedule: model.monitorSchedule,
+            login: monitorLogin,
+            after: modelServer.service,
+        });
+    }
+    return { name: model.name, port: model.port, token: model.token, server, networkId, modelServer };
+});
 
 const certificate: GatewayCertificate =
     config.tlsCertificateFile !== undefined && config.tlsPrivateKey !== undefined

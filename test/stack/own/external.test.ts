@@ -62,7 +62,9 @@ function ownStack(name: string): string {
 }
 
 // The three stacks know nothing of each other, so they go side by side; what is tried on one of them is in its order.
-const it = (title: string, act: () => Promise<void>) => { test(title, { concurrent: false }, act); };
+const it = (title: string, act: () => Promise<void>) => {
+    test(title, { concurrent: false }, act);
+};
 
 const up = (stack: string) => checkout.cli(stack, ["up", "--yes", "--skip-preview"]);
 
