@@ -43,7 +43,7 @@ describe("the files", () => {
     it("of the long tests are those that ask for more rounds", () => {
         expect(longFiles(project, testFiles(project))).toEqual(
             [
-                ...["changes", "interruption", "lifecycle", "operations"],
+                ...["changes", "existing", "interruption", "lifecycle", "operations"],
                 ...["plainPulumi", "serving", "takeover", "workflows"],
             ].map((name) => `test/stack/own/${name}.test.ts`),
         );
