@@ -45,10 +45,11 @@ export default defineConfig({
                 },
             },
             {
-                // What changes the shared platforms, stops the engine or looks at all of it: one at a time, last.
+                // What changes the shared platforms, stops the engine or looks at all of it: one at a time, last. And what the
+                // long tests run, file by file.
                 test: {
                     name: "alone",
-                    include: ["test/stack/alone/**/*.test.ts"],
+                    include: ["test/stack/{alone,long}/**/*.test.ts"],
                     maxWorkers: 1,
                     sequence: { groupOrder: 2 },
                     ...stacks,

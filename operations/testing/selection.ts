@@ -22,7 +22,7 @@ export function testFiles(project: string): string[] {
 
 /** Whether a path contains a name, with or without the folder that says of which kind a stack's test is. */
 function matches(file: string, name: string): boolean {
-    return file.includes(name) || file.replace(/\/(shared|own|alone)\//, "/").includes(name);
+    return file.includes(name) || file.replace(/\/(shared|own|alone|long)\//, "/").includes(name);
 }
 
 /** Those whose path contains one of the names, or all where none is given; the name `core` stands for a first look. */
@@ -39,12 +39,20 @@ export function selectFiles(files: readonly string[], names: readonly string[]):
     return files.filter((file) => wanted.length === 0 || wanted.some((name) => matches(file, name)));
 }
 
-/** Those that do more where MLFLOW_PLATFORM_TEST_LONG is set. */
+const isLongOnly = (file: string) => file.startsWith("test/stack/long/");
+
+/** Those of the gate: all but what stands in the folder of the long tests. */
+export function gateFiles(files: readonly string[]): string[] {
+    return files.filter((file) => !isLongOnly(file));
+}
+
+/** The long tests: what stands in their folder, and what does more where MLFLOW_PLATFORM_TEST_LONG is set. */
 export function longFiles(project: string, files: readonly string[]): string[] {
     return files.filter(
         (file) =>
-            file.startsWith("test/stack/") &&
-            readFileSync(join(project, file), "utf8").includes("MLFLOW_PLATFORM_TEST_LONG"),
+            isLongOnly(file) ||
+            (file.startsWith("test/stack/") &&
+                readFileSync(join(project, file), "utf8").includes("MLFLOW_PLATFORM_TEST_LONG")),
     );
 }
 

@@ -3,7 +3,7 @@ import { type Choices, type Plan, confirmInstallation, planPlatform, setUpSteps,
 import type { Places } from "../places.ts";
 import { runSteps } from "../progress.ts";
 import { lastSeconds } from "./lastSeconds.ts";
-import { announce, longFiles, selectFiles, testFiles } from "./selection.ts";
+import { announce, gateFiles, longFiles, selectFiles, testFiles } from "./selection.ts";
 import { type LongResult, currentCommit, isGreen, readLongResults, recordLongResult } from "./longResults.ts";
 import { removeKilledRuns } from "./runs.ts";
 import { runFiles } from "./vitestRun.ts";
@@ -24,7 +24,8 @@ export async function test(
     env: NodeJS.ProcessEnv,
 ): Promise<number> {
     const all = testFiles(places.project);
-    const files = selectFiles(options.long ? longFiles(places.project, all) : all, names);
+    const offered = options.long ? longFiles(places.project, all) : names.length > 0 ? all : gateFiles(all);
+    const files = selectFiles(offered, names);
     console.error(announce(files, lastSeconds()));
     const variables = await setUp(options, places, env);
     await removeKilledRuns((line) => {

@@ -1,7 +1,14 @@
 /** Which test files a call of `npm test` runs, and what it says of them first. */
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { announce, expectedMinutes, longFiles, selectFiles, testFiles } from "../../../operations/testing/selection.ts";
+import {
+    announce,
+    expectedMinutes,
+    gateFiles,
+    longFiles,
+    selectFiles,
+    testFiles,
+} from "../../../operations/testing/selection.ts";
 
 const project = join(import.meta.dirname, "../../..");
 const files = [
@@ -16,7 +23,7 @@ describe("the files", () => {
     it("are each of a kind that a project of vitest runs", () => {
         const all = testFiles(project);
         expect(all).toContain("test/unit/operations/selection.test.ts");
-        expect(all.filter((file) => !/^test\/(unit|stack\/(shared|own|alone))\//.test(file))).toEqual([]);
+        expect(all.filter((file) => !/^test\/(unit|stack\/(shared|own|alone|long))\//.test(file))).toEqual([]);
     });
 
     it("are all of them without a name, else those whose path contains one, with or without the kind's folder", () => {
@@ -40,13 +47,23 @@ describe("the files", () => {
         expect(core.length).toBeGreaterThan(40);
     });
 
-    it("of the long tests are those that ask for more rounds", () => {
-        expect(longFiles(project, testFiles(project))).toEqual(
-            [
-                ...["changes", "existing", "interruption", "lifecycle", "operations"],
-                ...["plainPulumi", "serving", "takeover", "workflows"],
-            ].map((name) => `test/stack/own/${name}.test.ts`),
+    it("of the gate are all but those of the long tests' folder", () => {
+        expect(gateFiles(["test/stack/long/takeover.test.ts", ...files])).toEqual(files);
+    });
+
+    it("of the long tests are those of their folder, and those that do more there", () => {
+        const long = longFiles(project, testFiles(project));
+        expect(long).toEqual(testFiles(project).filter((file) => long.includes(file)));
+        expect(long).toEqual(
+            expect.arrayContaining([
+                ...testFiles(project).filter((file) => file.includes("/long/")),
+                ...["changes", "existing", "interruption", "plainPulumi"].map(
+                    (name) => `test/stack/own/${name}.test.ts`,
+                ),
+            ]),
         );
+        expect(long).not.toEqual(expect.arrayContaining(["test/stack/shared/keys.test.ts"]));
+        expect(long.filter((file) => file.startsWith("test/unit/"))).toEqual([]);
     });
 });
 
