@@ -96,7 +96,14 @@ async function clientContainer(version: string): Promise<ForkServer> {
     const packages = version === mlflowVersion ? undefined : await packagesForImage(version);
     return new ForkServer(
         [
-            ...["docker", "run", "--rm", "--interactive", `--network=mlflow-platform-${stack}-backend`],
+            ...[
+                "docker",
+                "run",
+                "--rm",
+                "--interactive",
+                "--no-healthcheck",
+                `--network=mlflow-platform-${stack}-backend`,
+            ],
             ...["--entrypoint", packages === undefined ? "/opt/mlflow/bin/python" : "/usr/bin/python3"],
             ...["--volume", `${home}:${home}:ro`, "--volume", `${scripts}:/scripts:ro`],
             ...(packages === undefined

@@ -93,7 +93,14 @@ async function artifacts(id: string, path = ""): Promise<string[]> {
 function inProject(script: string, ...args: string[]): Promise<string> {
     project ??= new ForkServer(
         [
-            ...["docker", "run", "--rm", "--interactive", `--network=mlflow-platform-${stack}-model-${model}`],
+            ...[
+                "docker",
+                "run",
+                "--rm",
+                "--interactive",
+                "--no-healthcheck",
+                `--network=mlflow-platform-${stack}-model-${model}`,
+            ],
             ...["--volume", `${scripts}:/scripts:ro`],
             ...["--volume", `${join(checkout.directory, "examples", "lifecycle")}:/project:ro`],
             ...["--volume", `mlflow-platform-${stack}-model-${model}-records:/var/lib/records:ro`],

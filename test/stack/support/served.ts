@@ -74,7 +74,14 @@ export class Registry {
     async log(kind: string, model: string, setting?: string): Promise<string> {
         this.#python ??= new ForkServer(
             [
-                ...["docker", "run", "--rm", "--interactive", `--network=mlflow-platform-${this.#stack}-backend`],
+                ...[
+                    "docker",
+                    "run",
+                    "--rm",
+                    "--interactive",
+                    "--no-healthcheck",
+                    `--network=mlflow-platform-${this.#stack}-backend`,
+                ],
                 ...["--volume", `${scripts}:/scripts:ro`, "--env", "MLFLOW_TRACKING_URI=http://mlflow:5000"],
                 ...["--env", "PYTHONDONTWRITEBYTECODE=1"],
                 ...["--env", `MLFLOW_TRACKING_USERNAME=${this.#login.username}`],
