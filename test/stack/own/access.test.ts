@@ -12,7 +12,7 @@ import { connect as connectTls } from "node:tls";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { issueCertificate, makeAuthority } from "../../../components/certificates.ts";
-import { withBrowser } from "../support/browser.ts";
+import { patience, withBrowser } from "../support/browser.ts";
 import { Checkout } from "../support/checkout.ts";
 import { type Block, clientBlocks, runBlock } from "../support/clientBlocks.ts";
 import { bucketKey, container, containersOf, docker } from "../support/engine.ts";
@@ -179,6 +179,7 @@ async function browse(
                 acceptDownloads: true,
                 ...(login === undefined ? {} : { httpCredentials: login }),
             });
+            context.setDefaultTimeout(patience);
             const page = await context.newPage();
             const origins = new Set<string>();
             page.on("request", (sent) => {
@@ -426,6 +427,7 @@ describe("login, through the server, TLS by a name", () => {
             { authority: String(outputs.caCertificate), host: { name: publicHost, address } },
             async (browser) => {
                 const page = await browser.newPage();
+                page.setDefaultTimeout(patience);
                 await page.goto(String(outputs.minioConsoleUrl));
                 await page.locator("#accessKey").fill(id);
                 await page.locator("#secretKey").fill(secret);

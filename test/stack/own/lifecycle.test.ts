@@ -7,7 +7,7 @@ import { execa } from "execa";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { buildTag, builds } from "../../../components/image.ts";
-import { withBrowser } from "../support/browser.ts";
+import { patience, withBrowser } from "../support/browser.ts";
 import { Checkout, type Ended } from "../support/checkout.ts";
 import { ForkServer } from "../support/forkServer.ts";
 import { freePorts, initStack } from "../support/platforms.ts";
@@ -396,6 +396,7 @@ describe.concurrent("in a real browser", () => {
         const plot = (await artifacts(weakRun)).find((path) => path.endsWith(".png")) ?? "";
         await withBrowser({}, async (browser) => {
             const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+            page.setDefaultTimeout(patience);
             // The parts of the UI that are for training, and no assistant beside them.
             await page.addInitScript(() => {
                 localStorage.setItem("mlflow.workflowType_v1", '"machine_learning"');

@@ -22,6 +22,9 @@ async function install(): Promise<string> {
     return found() ?? "/usr/bin/chromium";
 }
 
+/** Milliseconds that a page may take for what it is asked: beside other work more than Playwright's own 30 s. */
+export const patience = 120_000;
+
 let installed: Promise<string> | undefined;
 
 /** What the browser is told of the platform. */
