@@ -2,8 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { writeBuildSecrets } from "../../../components/buildSecrets.ts";
@@ -12,7 +11,7 @@ import { placesOf } from "../../../operations/places.ts";
 import { cliRoot, pulumiVariables } from "../../../operations/workspace.ts";
 import { docker } from "./engine.ts";
 
-const project = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const project = join(import.meta.dirname, "../../..");
 
 /** A container with `mc` and a shell. */
 export interface MinioClient {
