@@ -57,9 +57,7 @@ describe("the files", () => {
         expect(long).toEqual(
             expect.arrayContaining([
                 ...testFiles(project).filter((file) => file.includes("/long/")),
-                ...["changes", "existing", "interruption", "plainPulumi"].map(
-                    (name) => `test/stack/own/${name}.test.ts`,
-                ),
+                ...["changes", "existing", "plainPulumi"].map((name) => `test/stack/own/${name}.test.ts`),
             ]),
         );
         expect(long).not.toEqual(expect.arrayContaining(["test/stack/shared/keys.test.ts"]));
