@@ -45,12 +45,18 @@ async function python(code: string, ...options: string[]): Promise<string> {
     return docker("exec", name, "python", ...options, "-c", code);
 }
 
-/** The lines that the server wrote while something was done. */
-async function linesOf(act: () => Promise<unknown>): Promise<string[]> {
-    const count = async () => (await execa("docker", ["logs", name], { all: true })).all.split("\n");
-    const before = (await count()).length;
+/** The lines that the server wrote while something was done, up to one that has to come: a log follows its answer. */
+async function linesOf(act: () => Promise<unknown>, awaited: RegExp): Promise<string[]> {
+    const written = async () => (await execa("docker", ["logs", name], { all: true })).all.split("\n");
+    const before = (await written()).length;
     await act();
-    return (await count()).slice(before);
+    for (let tries = 0; ; tries++) {
+        const lines = (await written()).slice(before - 1);
+        if (lines.some((line) => awaited.test(line)) || tries === 40) {
+            return lines;
+        }
+        await sleep(250);
+    }
 }
 
 describe("the processes", () => {
@@ -184,12 +190,15 @@ describe("the probe", () => {
         new RegExp(` ${address}:\\d+ - "GET ${probed} HTTP/1\\.[01]" ${answer}`);
 
     it("that succeeds leaves no line in the log; a client's request does", async () => {
-        const lines = await linesOf(async () => {
-            for (let times = 0; times < 3; times++) {
-                expect(await docker("exec", name, "healthy")).toBe("");
-            }
-            expect((await get(probed)).status).toBe(200);
-        });
+        const lines = await linesOf(
+            async () => {
+                for (let times = 0; times < 3; times++) {
+                    expect(await docker("exec", name, "healthy")).toBe("");
+                }
+                expect((await get(probed)).status).toBe(200);
+            },
+            line("[0-9.]+", "200 OK"),
+        );
         expect(lines.filter((text) => line("127\\.0\\.0\\.1", "").test(text))).toEqual([]);
         expect(lines.filter((text) => line("[0-9.]+", "200 OK").test(text))).toHaveLength(1);
     });
@@ -201,7 +210,7 @@ describe("the probe", () => {
         let failed: { exitCode?: number; stdout: string } = { stdout: "" };
         const lines = await linesOf(async () => {
             failed = await probe("MLFLOW_STATIC_PREFIX=/elsewhere");
-        });
+        }, /\/elsewhere/);
         expect(failed).toMatchObject({ exitCode: 1, stdout: "server-info answered 404" });
         expect(lines.filter((text) => text.includes(`127.0.0.1:`) && text.includes("/elsewhere"))).toHaveLength(1);
     });
