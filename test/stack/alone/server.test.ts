@@ -51,7 +51,7 @@ async function linesOf(act: () => Promise<unknown>, awaited: RegExp): Promise<st
     const before = (await written()).length;
     await act();
     for (let tries = 0; ; tries++) {
-        const lines = (await written()).slice(before - 1);
+        const lines = (await written()).slice(before);
         if (lines.some((line) => awaited.test(line)) || tries === 40) {
             return lines;
         }
@@ -121,7 +121,7 @@ describe("the processes", () => {
             sent.end(content.subarray(512));
             expect((await answer).status).toBe(200);
             await stopped;
-        });
+        }, /Stopping parent process/);
         expect(lines.filter((line) => /Finished server process \[\d+\]$/.test(line))).toHaveLength(2);
         expect(lines.at(-1)).toMatch(/Stopping parent process \[\d+\]$/);
         const { State } = await container(stack, "mlflow");
