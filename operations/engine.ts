@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import type { Places } from "./places.ts";
 import type { Say } from "./progress.ts";
+import { runVariable } from "./testing/runVariable.ts";
 import { UserError } from "./userError.ts";
 
 /** What is there, and what would be done about it. */
@@ -168,7 +169,12 @@ export async function startEngine(host: string, places: Places, say: Say): Promi
         mkdirSync(places.state, { recursive: true, mode: 0o700 });
         const log = openSync(engineLog(places), "a");
         // In a session of its own: it outlives this command.
-        const engine = spawn("dockerd", [], { detached: true, stdio: ["ignore", log, log] });
+        const engine = spawn("dockerd", [], {
+            detached: true,
+            stdio: ["ignore", log, log],
+            // A test run ends whatever has its mark, and the engine is not the run's.
+            env: { ...process.env, [runVariable]: undefined },
+        });
         engine.unref();
         writeFileSync(enginePidFile(places), String(engine.pid));
     }

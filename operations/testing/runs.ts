@@ -20,12 +20,10 @@ import { execa } from "execa";
 import { stacksIn } from "../backend.ts";
 import { objectsOf, originOf, resourcesOf } from "../engineObjects.ts";
 import { projectName } from "../places.ts";
+import { runVariable } from "./runVariable.ts";
 
 const prefix = `${projectName}-run-`;
 const recordFile = "run.json";
-
-/** The variable that every process of a run has: the run's directory. */
-export const runVariable = "MLFLOW_PLATFORM_TEST_RUN";
 
 /** The label of containers, volumes and networks that a test makes by docker itself: the run's directory. */
 export const runLabel = `${projectName}.test-run`;

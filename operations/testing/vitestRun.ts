@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { endByInterrupt } from "../interruption.ts";
-import { beginRun, removeRun, runVariable } from "./runs.ts";
+import { runVariable } from "./runVariable.ts";
+import { beginRun, removeRun } from "./runs.ts";
 
 /** How a run of vitest ended. */
 export interface Ended {

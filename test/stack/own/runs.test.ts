@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { originLabel, projectLabel, stackLabel } from "../../../components/labels.ts";
 import { projectName } from "../../../operations/places.ts";
-import { beginRun, removeKilledRuns, runLabel, runVariable, startOf } from "../../../operations/testing/runs.ts";
+import { runVariable } from "../../../operations/testing/runVariable.ts";
+import { beginRun, removeKilledRuns, runLabel, startOf } from "../../../operations/testing/runs.ts";
 import { docker, dockerLines } from "../support/engine.ts";
 
 const stack = `killed-${randomBytes(2).toString("hex")}`;

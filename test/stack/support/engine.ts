@@ -1,6 +1,7 @@
 /** What the tests ask the Docker engine. */
 import { execa } from "execa";
-import { runLabel, runVariable } from "../../../operations/testing/runs.ts";
+import { runVariable } from "../../../operations/testing/runVariable.ts";
+import { runLabel } from "../../../operations/testing/runs.ts";
 
 /** Runs a docker command; returns its standard output. What it makes carries the label of this test run. */
 export async function docker(...args: string[]): Promise<string> {
