@@ -172,8 +172,11 @@ export async function startEngine(host: string, places: Places, say: Say): Promi
         const engine = spawn("dockerd", [], {
             detached: true,
             stdio: ["ignore", log, log],
-            // A test run ends whatever has its mark, and the engine is not the run's.
-            env: { ...process.env, [runVariable]: undefined },
+            // A test run ends whatever has its mark, and removes its temporary directory; the engine outlives it.
+            env:
+                process.env[runVariable] === undefined
+                    ? process.env
+                    : { ...process.env, [runVariable]: undefined, TMPDIR: undefined },
         });
         engine.unref();
         writeFileSync(enginePidFile(places), String(engine.pid));
